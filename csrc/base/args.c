@@ -1,0 +1,88 @@
+/* One small table-driven parser of call arguments for all METH_FASTCALL functions. */
+
+#include "base/args.h"
+
+static int
+args_put_keyword(const fio_params *params, Py_ssize_t nargs, PyObject *name, PyObject *value,
+                 PyObject **out)
+{
+    for (Py_ssize_t i = 0; params->params[i] != NULL; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, params->params[i]) != 0) {
+            continue;
+        }
+        if (i < nargs) {
+            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'",
+                         params->function, name);
+            return -1;
+        }
+        out[i] = value;
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", params->function,
+                 name);
+    return -1;
+}
+
+static int
+args_put_positional(const fio_params *params, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject **out)
+{
+    if (nargs > params->positional) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd positional argument%s (%zd given)",
+                     params->function, params->positional, params->positional == 1 ? "" : "s",
+                     nargs);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        out[i] = args[i];
+    }
+    return 0;
+}
+
+static int
+args_check_required(const fio_params *params, PyObject *const *out)
+{
+    for (Py_ssize_t i = 0; i < params->required; i++) {
+        if (out[i] == NULL) {
+            PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)",
+                         params->function, params->params[i], i + 1);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+fio_args_parse(const fio_params *params, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+               PyObject **out)
+{
+    if (args_put_positional(params, args, nargs, out) < 0) {
+        return -1;
+    }
+    Py_ssize_t nkw = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    for (Py_ssize_t i = 0; i < nkw; i++) {
+        if (args_put_keyword(params, nargs, PyTuple_GET_ITEM(kwnames, i), args[nargs + i], out)
+            < 0) {
+            return -1;
+        }
+    }
+    return args_check_required(params, out);
+}
+
+int
+fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs, PyObject **out)
+{
+    Py_ssize_t nargs = PyTuple_GET_SIZE(args);
+    if (args_put_positional(params, ((PyTupleObject *)args)->ob_item, nargs, out) < 0) {
+        return -1;
+    }
+    PyObject *name = NULL;
+    PyObject *value = NULL;
+    Py_ssize_t pos = 0;
+    while (kwargs != NULL && PyDict_Next(kwargs, &pos, &name, &value)) {
+        if (args_put_keyword(params, nargs, name, value, out) < 0) {
+            return -1;
+        }
+    }
+    return args_check_required(params, out);
+}

@@ -1,0 +1,84 @@
+#ifndef FIO_BASE_COMPAT_H
+#define FIO_BASE_COMPAT_H
+
+/* Every difference between the CPython versions, each under the newest API's name. The only
+ * file that asks for PY_VERSION_HEX or Py_GIL_DISABLED. */
+
+#include <Python.h>
+
+#if PY_VERSION_HEX < 0x030c0000
+/* 3.12: the raised exception as one normalised object. */
+static inline PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type = NULL;
+    PyObject *exc = NULL;
+    PyObject *tb = NULL;
+    PyErr_Fetch(&type, &exc, &tb);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &exc, &tb);
+    if (tb != NULL) {
+        (void)PyException_SetTraceback(exc, tb);
+        Py_DECREF(tb);
+    }
+    Py_DECREF(type);
+    return exc;
+}
+
+static inline void
+PyErr_SetRaisedException(PyObject *exc) /* steals exc */
+{
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(exc));
+    PyErr_Restore(type, exc, PyException_GetTraceback(exc));
+}
+
+#define FIO_MODULE_SLOT_INTERPRETERS
+#else
+#define FIO_MODULE_SLOT_INTERPRETERS \
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+
+#if PY_VERSION_HEX < 0x030d0000
+/* 3.13: look-ups that hand out a new reference. 1 found, 0 not there, -1 exception set. */
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
+{
+    PyObject *item = PyDict_GetItemWithError(dict, key);
+    *result = Py_XNewRef(item);
+    if (item != NULL) {
+        return 1;
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static inline int
+PyObject_GetOptionalAttr(PyObject *obj, PyObject *name, PyObject **result)
+{
+    *result = PyObject_GetAttr(obj, name);
+    if (*result != NULL) {
+        return 1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+static inline PyObject *
+PyList_GetItemRef(PyObject *list, Py_ssize_t index)
+{
+    return Py_XNewRef(PyList_GetItem(list, index));
+}
+#endif
+
+/* Freelists hang on a loop and are safe only where one thread at a time runs Python. */
+#ifdef Py_GIL_DISABLED
+#define FIO_FREELISTS 0
+#else
+#define FIO_FREELISTS 1
+#endif
+
+#endif

@@ -1,0 +1,181 @@
+#ifndef FIO_LOOP_LOOP_H
+#define FIO_LOOP_LOOP_H
+
+/* The loop as the other rooms see it: the turn, deferred C calls, timers, errors on the way out.
+ *
+ * One turn is: due timers, the ready ring (as many entries as were there when the turn began), the
+ * turn-end list, the poll. A loop and all that hangs on it belong to the thread that runs it; only
+ * fio_loop_call_soon_threadsafe() crosses. */
+
+#include "base/list.h"
+#include "base/state.h"
+
+#include <uv.h>
+
+typedef struct FioLoop FioLoop;
+
+/* A C call put off to the ready ring, in order with call_soon()'s Python callbacks. It lives inside
+ * its owner, who keeps it alive until it ran or was cancelled. */
+typedef struct fio_deferred {
+    void (*run)(struct fio_deferred *self);
+    bool queued; /* in the ready ring now */
+} fio_deferred;
+
+/* A C timer in the loop's heap; lives inside its owner, who cancels it before going away.
+ * asyncio's TimerHandle embeds one too. */
+typedef struct fio_timer {
+    int64_t when;                         /* nanoseconds of the monotonic clock */
+    Py_ssize_t index;                     /* place in the heap, -1 when in none */
+    void (*fire)(struct fio_timer *self); /* called once due, already out of the heap */
+} fio_timer;
+
+typedef struct {
+    fio_timer **items; /* owned array of borrowed timers: each keeps its owner alive itself */
+    Py_ssize_t size;
+    Py_ssize_t capacity;
+} fio_timer_heap;
+
+/* An entry of the ready ring: an owned FioHandle, or a fio_deferred marked by the lowest bit. */
+typedef struct {
+    uintptr_t *items; /* owned */
+    size_t head;
+    size_t count;
+    size_t capacity; /* a power of two */
+} fio_ready_ring;
+
+/* Bytes of the receive slab every stream of a loop reads into when its link has no place of its
+ * own: big enough that a bulk read takes few system calls. */
+#define FIO_LOOP_SLAB_SIZE (256 * 1024)
+
+struct FioLoop {
+    PyObject_HEAD
+    fio_state *st; /* borrowed: the type keeps the module alive */
+    uv_loop_t uv;
+    uv_timer_t poll_timer; /* bounds the poll by the first timer of the heap */
+    uv_async_t wakeup;     /* rings the poll from another thread */
+    PyThreadState *parked; /* the running thread's state while the GIL is let go, else NULL */
+    PyObject *fatal;       /* owned: a BaseException that ends run_forever(), or NULL */
+    fio_ready_ring ready;
+    fio_timer_heap timers;
+    fio_node turn_end;             /* list of fio_turn_end nodes to run before the poll */
+    char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
+    struct fio_crossing *crossing; /* owned: the locked queue of call_soon_threadsafe */
+    struct fio_handle_pool *pool;  /* owned: freelist of Handle objects */
+    struct fio_pollers *pollers;   /* owned: add_reader()/add_writer() by descriptor, or NULL */
+    PyObject *task_factory;        /* owned or NULL */
+    PyObject *exception_handler;   /* owned or NULL */
+    unsigned long thread_id;       /* of the running thread, 0 when not running */
+    double slow_callback_duration; /* seconds */
+    bool debug;
+    bool running;
+    bool stopping;
+    bool closed;
+    PyObject *dict; /* owned: __dict__ of the Python subclass uses its own; NULL here */
+    PyObject *weakrefs;
+};
+
+FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
+
+/* First line of every libuv callback: afterwards this thread holds the GIL. */
+static inline void
+fio_loop_enter(FioLoop *loop)
+{
+    if (loop->parked != NULL) {
+        PyThreadState *ts = loop->parked;
+        loop->parked = NULL;
+        PyEval_RestoreThread(ts);
+    }
+}
+
+/* The monotonic clock, in nanoseconds, read now. */
+int64_t fio_loop_now(void);
+
+/* The receive slab; NULL with MemoryError set. Its bytes are void at the next read of any stream.
+ */
+FIO_BORROWED char *fio_loop_slab(FioLoop *loop);
+
+/* -- errors on the way out (loop/report.c) --------------------------------------------------------
+ */
+
+/* What goes into the context of call_exception_handler() beside message and exception; members may
+ * be NULL. */
+typedef struct {
+    PyObject *protocol;
+    PyObject *transport;
+    PyObject *handle;
+    PyObject *task;
+} fio_report_context;
+
+/* Hands the raised exception to loop.call_exception_handler({message, exception, ...}); one that
+ * is no Exception (KeyboardInterrupt, SystemExit) ends run_forever() instead, which raises it.
+ * Never fails; no exception is set afterwards. `about` may be NULL. */
+void fio_loop_report(FioLoop *loop, const char *message, const fio_report_context *about);
+
+/* -- ready ring (loop/ready.c) --------------------------------------------------------------------
+ */
+
+/* Runs `deferred` in the next turn; does nothing when it is queued already. -1: MemoryError. */
+FIO_MUST_CHECK int fio_loop_defer(FioLoop *loop, fio_deferred *deferred);
+
+/* Takes a queued `deferred` back. */
+void fio_loop_undefer(FioLoop *loop, fio_deferred *deferred);
+
+/* loop.call_soon(callback, arg, context=context) without a look-up: `arg` may be NULL (no
+ * argument), `context` NULL (a copy of the current one). Returns the Handle. */
+FIO_MUST_CHECK PyObject *fio_loop_call_soon(FioLoop *loop, PyObject *callback, PyObject *arg,
+                                            PyObject *context);
+
+/* Work to do once before the next poll (a stream's gathered output): `run` is called after the
+ * ready ring of this turn, at the latest before the loop waits. The node lives inside its owner,
+ * who removes it (fio_list_remove) before going away; it is out of the list when `run` is called.
+ */
+typedef struct fio_turn_end {
+    fio_node node; /* fio_list_init() first */
+    void (*run)(struct fio_turn_end *self);
+} fio_turn_end;
+
+static inline void
+fio_loop_at_turn_end(FioLoop *loop, fio_turn_end *work)
+{
+    if (fio_list_is_empty(&work->node)) {
+        fio_list_append(&loop->turn_end, &work->node);
+    }
+}
+
+/* -- timers (loop/timer.c) ------------------------------------------------------------------------
+ */
+
+/* Starts or moves `timer` to fire at `when` (nanoseconds). -1: MemoryError. */
+FIO_MUST_CHECK int fio_timer_start(FioLoop *loop, fio_timer *timer, int64_t when);
+
+/* Takes `timer` out of the heap; nothing when it is in none. */
+void fio_timer_stop(FioLoop *loop, fio_timer *timer);
+
+/* -- descriptors (loop/watch.c) -------------------------------------------------------------------
+ */
+
+/* Watches one descriptor for one owner. Zero-initialised is idle. The descriptor stays the owner's:
+ * stop the watch first, then close(2). */
+typedef struct fio_watch {
+    uv_poll_t poll;
+    FioLoop *loop; /* borrowed: the owner keeps it alive */
+    /* events: UV_READABLE | UV_WRITABLE; on an error condition of the descriptor both are set, so
+     * that the owner's next call meets the errno. The GIL is held. */
+    void (*on_ready)(struct fio_watch *self, int events);
+    /* The owner may free itself: called once, after fio_watch_close(), in a later turn. */
+    void (*on_closed)(struct fio_watch *self);
+    int events; /* what is being watched for now */
+    bool open;  /* between fio_watch_open() and fio_watch_close() */
+} fio_watch;
+
+/* Begins to watch `fd` (made non-blocking) for nothing yet. 0, or -1 with OSError set. */
+FIO_MUST_CHECK int fio_watch_open(FioLoop *loop, fio_watch *watch, int fd);
+
+/* Changes what is watched for: UV_READABLE, UV_WRITABLE, both or 0. No system call here. */
+void fio_watch_set(fio_watch *watch, int events);
+
+/* Ends the watch at once (no on_ready any more; the descriptor may be closed right after) and has
+ * on_closed called in a later turn, or at the latest when the loop is closed. */
+void fio_watch_close(fio_watch *watch);
+
+#endif
