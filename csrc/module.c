@@ -1,12 +1,12 @@
 /* fastaio._core: the one extension module. Each room sets up its own types; this file only says in
  * which order. */
 
-#include "base/state.h"
+#include "base/aio.h"
 
 static int
 module_exec(PyObject *module)
 {
-    if (fio_state_init(fio_state_of_module(module)) < 0) {
+    if (fio_state_init(fio_state_of_module(module)) < 0 || fio_aio_setup_types(module) < 0) {
         return -1;
     }
     return 0;

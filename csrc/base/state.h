@@ -8,6 +8,7 @@
 
 /* Heap types, made by each room's fio_<thing>_setup_types(); the field is <name>Type. */
 #define FIO_STATE_TYPES(X) \
+    X(Ready)               \
     X(Loop)                \
     X(Handle)              \
     X(TimerHandle)         \
@@ -19,8 +20,12 @@
 #define FIO_STATE_NAMES(X)    \
     X(call_exception_handler) \
     X(context)                \
+    X(create_future)          \
+    X(done)                   \
     X(exception)              \
-    X(message)
+    X(message)                \
+    X(set_exception)          \
+    X(set_result)
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
 #define FIO_STATE_IMPORTS(X)                                      \
