@@ -5,6 +5,7 @@
  * handled one after the other; what a pipelining client sent ahead waits unparsed. It is a Link
  * (net/link.h): on our loop it sits straight on the stream, elsewhere on a Python transport. */
 
+#include "base/list.h"
 #include "http/parser.h"
 #include "http/writer.h"
 #include "net/link.h"
