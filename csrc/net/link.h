@@ -26,6 +26,8 @@ typedef struct {
     /* Where the next read shall put its bytes: sets *size to the room there. NULL op or a NULL
      * return: the loop's slab. */
     char *(*buffer)(fio_link *link, size_t *size);
+    /* Nothing came into what buffer() gave last: it may be let go. NULL: nothing to let go. */
+    void (*unused)(fio_link *link);
     /* `size` (> 0) bytes came; `data` is void after the call. */
     void (*data)(fio_link *link, char *data, size_t size);
     /* The peer will send no more. True: keep the connection open for our output; false: the wire
@@ -78,11 +80,17 @@ struct fio_wire {
  */
 
 /* An instance of _core.Link given to a transport of ours as its protocol is wired by its C ops. On
- * any other loop the same object is an asyncio.Protocol through its Python methods. */
+ * any other loop the same object is an asyncio.Protocol through its Python methods, which drive the
+ * ops over a wire made round that loop's transport. A type derived in C sets link.ops when it makes
+ * an instance, and calls the two functions below from its own tp_traverse and tp_clear. */
 typedef struct {
     PyObject_HEAD
     fio_link link;
+    PyObject *foreign; /* owned: the wire over another loop's transport while connected, or NULL */
 } FioLink;
+
+int fio_link_traverse(FioLink *self, visitproc visit, void *arg);
+int fio_link_clear(FioLink *self);
 
 FIO_MUST_CHECK int fio_link_setup_types(PyObject *module);
 
