@@ -18,23 +18,33 @@
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
+    X(__repr__)               \
+    X(_callback_failed)       \
+    X(_repr_info)             \
     X(call_exception_handler) \
     X(context)                \
     X(create_future)          \
     X(done)                   \
     X(exception)              \
+    X(handle)                 \
+    X(loop)                   \
     X(message)                \
+    X(protocol)               \
     X(set_exception)          \
-    X(set_result)
+    X(set_result)             \
+    X(slow_callback_duration) \
+    X(task)                   \
+    X(transport)
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
-#define FIO_STATE_IMPORTS(X)                                      \
-    X(aio_CancelledError, "asyncio.exceptions", "CancelledError") \
-    X(aio_Future, "asyncio.futures", "Future")                    \
-    X(aio_Handle, "asyncio.events", "Handle")                     \
-    X(aio_Task, "asyncio.tasks", "Task")                          \
-    X(aio_TimerHandle, "asyncio.events", "TimerHandle")           \
-    X(aio_Transport, "asyncio.transports", "Transport")           \
+#define FIO_STATE_IMPORTS(X)                                        \
+    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")   \
+    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack") \
+    X(aio_Future, "asyncio.futures", "Future")                      \
+    X(aio_Handle, "asyncio.events", "Handle")                       \
+    X(aio_Task, "asyncio.tasks", "Task")                            \
+    X(aio_TimerHandle, "asyncio.events", "TimerHandle")             \
+    X(aio_Transport, "asyncio.transports", "Transport")             \
     X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")
 
 typedef struct {

@@ -18,27 +18,36 @@ typedef struct FioLoop FioLoop;
  * its owner, who keeps it alive until it ran or was cancelled. */
 typedef struct fio_deferred {
     void (*run)(struct fio_deferred *self);
-    bool queued; /* in the ready ring now */
+    size_t position; /* in the ready ring, while queued */
+    bool queued;     /* in the ready ring now */
 } fio_deferred;
 
 /* A C timer in the loop's heap; lives inside its owner, who cancels it before going away.
  * asyncio's TimerHandle embeds one too. */
 typedef struct fio_timer {
     int64_t when;                         /* nanoseconds of the monotonic clock */
-    Py_ssize_t index;                     /* place in the heap, -1 when in none */
+    uint64_t order;                       /* of its start: equal times fire first in, first out */
+    Py_ssize_t place;                     /* 1 + index in the heap, 0 when in none */
     void (*fire)(struct fio_timer *self); /* called once due, already out of the heap */
 } fio_timer;
 
+/* The time stands beside the pointer so that sifting seldom touches the timer itself. */
 typedef struct {
-    fio_timer **items; /* owned array of borrowed timers: each keeps its owner alive itself */
+    int64_t when;
+    fio_timer *timer; /* borrowed: each keeps its owner alive itself */
+} fio_timer_entry;
+
+typedef struct {
+    fio_timer_entry *items; /* owned */
     Py_ssize_t size;
     Py_ssize_t capacity;
+    uint64_t started; /* timers started so far: the next one's order */
 } fio_timer_heap;
 
-/* An entry of the ready ring: an owned FioHandle, or a fio_deferred marked by the lowest bit. */
+/* An entry is an owned FioHandle, a fio_deferred marked by the lowest bit, or 0: taken back. */
 typedef struct {
     uintptr_t *items; /* owned */
-    size_t head;
+    size_t head;      /* position of the first entry; positions only grow, the index is masked */
     size_t count;
     size_t capacity; /* a power of two */
 } fio_ready_ring;
@@ -50,28 +59,29 @@ typedef struct {
 struct FioLoop {
     PyObject_HEAD
     fio_state *st; /* borrowed: the type keeps the module alive */
-    uv_loop_t uv;
-    uv_timer_t poll_timer; /* bounds the poll by the first timer of the heap */
-    uv_async_t wakeup;     /* rings the poll from another thread */
-    PyThreadState *parked; /* the running thread's state while the GIL is let go, else NULL */
-    PyObject *fatal;       /* owned: a BaseException that ends run_forever(), or NULL */
     fio_ready_ring ready;
     fio_timer_heap timers;
     fio_node turn_end;             /* list of fio_turn_end nodes to run before the poll */
-    char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     struct fio_crossing *crossing; /* owned: the locked queue of call_soon_threadsafe */
     struct fio_handle_pool *pool;  /* owned: freelist of Handle objects */
     struct fio_pollers *pollers;   /* owned: add_reader()/add_writer() by descriptor, or NULL */
+    PyObject *fatal;               /* owned: an exception that ends run_forever(), or NULL */
     PyObject *task_factory;        /* owned or NULL */
-    PyObject *exception_handler;   /* owned or NULL */
+    PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
+    PyObject *kwnames_loop;        /* owned: ("loop",) */
+    PyThreadState *parked;         /* the running thread's state while the GIL is let go */
+    char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     unsigned long thread_id;       /* of the running thread, 0 when not running */
-    double slow_callback_duration; /* seconds */
+    unsigned int unpolled_turns;   /* turns, and callbacks in them, since the last poll */
+    unsigned int unpolled_calls;
     bool debug;
     bool running;
     bool stopping;
     bool closed;
-    PyObject *dict; /* owned: __dict__ of the Python subclass uses its own; NULL here */
-    PyObject *weakrefs;
+    bool own_time;       /* time() is not ours: overridden, or set on the instance */
+    uv_loop_t uv;        /* its data member is the loop */
+    uv_timer_t poll_end; /* bounds the poll by the first timer of the heap */
+    uv_async_t wakeup;   /* ends the poll from another thread */
 };
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
@@ -89,6 +99,11 @@ fio_loop_enter(FioLoop *loop)
 
 /* The monotonic clock, in nanoseconds, read now. */
 int64_t fio_loop_now(void);
+
+/* The turn (loop/loop.c) as the Loop type calls it. */
+FIO_MUST_CHECK int fio_loop_open(FioLoop *loop);
+FIO_MUST_CHECK int fio_loop_run(FioLoop *loop);
+void fio_loop_shut(FioLoop *loop);
 
 /* The receive slab; NULL with MemoryError set. Its bytes are void at the next read of any stream.
  */

@@ -1,0 +1,163 @@
+/* The locked queue through which other threads reach the loop. Its owner moves the entries to the
+ * ready ring before it adds one of its own, so that the order over all threads is kept; the
+ * kernel is asked to wake the loop only where it may be blocked in a poll. */
+
+#include "loop/async.h"
+
+#include "base/errors.h"
+#include "loop/ready.h"
+
+#define CROSSING_FIRST_CAPACITY 16
+
+static void
+crossing_on_wakeup(uv_async_t *handle)
+{
+    /* That the poll has ended is all: the next turn drains the queue. */
+    fio_loop_enter((FioLoop *)handle->loop->data);
+}
+
+int
+fio_crossing_open(FioLoop *loop)
+{
+    fio_crossing *crossing = PyMem_RawCalloc(1, sizeof(fio_crossing));
+    if (crossing == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int err = uv_mutex_init(&crossing->lock);
+    if (err == 0) {
+        err = uv_async_init(&loop->uv, &loop->wakeup, crossing_on_wakeup);
+        if (err == 0) {
+            loop->crossing = crossing;
+            return 0;
+        }
+        uv_mutex_destroy(&crossing->lock);
+    }
+    PyMem_RawFree(crossing);
+    fio_raise_uv(err);
+    return -1;
+}
+
+/* Takes all entries out; the caller owns the array and what is in it. */
+static PyObject **
+crossing_take(fio_crossing *crossing, size_t *size)
+{
+    uv_mutex_lock(&crossing->lock);
+    PyObject **items = crossing->items;
+    *size = crossing->size;
+    crossing->items = NULL;
+    crossing->size = 0;
+    crossing->capacity = 0;
+    atomic_store(&crossing->filled, false);
+    uv_mutex_unlock(&crossing->lock);
+    return items;
+}
+
+void
+fio_crossing_close(FioLoop *loop)
+{
+    fio_crossing *crossing = loop->crossing;
+    uv_mutex_lock(&crossing->lock);
+    crossing->closed = true;
+    uv_mutex_unlock(&crossing->lock);
+    size_t size = 0;
+    PyObject **items = crossing_take(crossing, &size);
+    for (size_t i = 0; i < size; i++) {
+        Py_DECREF(items[i]);
+    }
+    PyMem_RawFree(items);
+}
+
+void
+fio_crossing_free(FioLoop *loop)
+{
+    fio_crossing *crossing = loop->crossing;
+    loop->crossing = NULL;
+    if (crossing != NULL) {
+        assert(crossing->items == NULL);
+        uv_mutex_destroy(&crossing->lock);
+        PyMem_RawFree(crossing);
+    }
+}
+
+int
+fio_crossing_traverse(FioLoop *loop, visitproc visit, void *arg)
+{
+    if (loop->crossing != NULL) {
+        for (size_t i = 0; i < loop->crossing->size; i++) {
+            Py_VISIT(loop->crossing->items[i]);
+        }
+    }
+    return 0;
+}
+
+static int
+crossing_reserve(fio_crossing *crossing)
+{
+    if (crossing->size < crossing->capacity) {
+        return 0;
+    }
+    size_t capacity = crossing->capacity == 0 ? CROSSING_FIRST_CAPACITY : crossing->capacity * 2;
+    PyObject **items = PyMem_RawRealloc(crossing->items, capacity * sizeof(PyObject *));
+    if (items == NULL) {
+        return -1;
+    }
+    crossing->items = items;
+    crossing->capacity = capacity;
+    return 0;
+}
+
+PyObject *
+fio_crossing_call(FioLoop *loop, const fio_call *call)
+{
+    PyObject *handle = fio_handle_new(loop, call);
+    if (handle == NULL) {
+        return NULL;
+    }
+    fio_crossing *crossing = loop->crossing;
+    uv_mutex_lock(&crossing->lock);
+    bool closed = crossing->closed;
+    int reserved = closed ? 0 : crossing_reserve(crossing);
+    if (!closed && reserved == 0) {
+        crossing->items[crossing->size++] = Py_NewRef(handle);
+        atomic_store(&crossing->filled, true);
+        fio_crossing_wake(loop);
+    }
+    uv_mutex_unlock(&crossing->lock);
+    if (!closed && reserved == 0) {
+        return handle;
+    }
+    Py_DECREF(handle);
+    if (closed) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return NULL;
+    }
+    return PyErr_NoMemory();
+}
+
+void
+fio_crossing_wake(FioLoop *loop)
+{
+    /* The loop sets `blocking` and then looks at `filled`; we set `filled` and then look at
+     * `blocking`: one of the two sees the other. */
+    if (atomic_load(&loop->crossing->blocking)) {
+        /* It fails for no open handle. */
+        (void)uv_async_send(&loop->wakeup);
+    }
+}
+
+int
+fio_crossing_drain_filled(FioLoop *loop)
+{
+    size_t size = 0;
+    PyObject **items = crossing_take(loop->crossing, &size);
+    int result = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (result < 0 || fio_ready_push(&loop->ready, (uintptr_t)items[i]) < 0) {
+            Py_DECREF(items[i]);
+            result = -1;
+        }
+    }
+    PyMem_RawFree(items);
+    return result;
+}

@@ -1,0 +1,49 @@
+#ifndef FIO_LOOP_ASYNC_H
+#define FIO_LOOP_ASYNC_H
+
+/* The one way into a loop from another thread. */
+
+#include "loop/callback.h"
+
+#include <stdatomic.h>
+
+typedef struct fio_crossing {
+    uv_mutex_t lock;
+    PyObject **items; /* owned Handles, in order; under the lock, as are size to closed */
+    size_t size;
+    size_t capacity;
+    bool closed;
+    atomic_bool filled;   /* size > 0, readable without the lock */
+    atomic_bool blocking; /* the loop is in a poll that may block, or about to enter it */
+} fio_crossing;
+
+/* Makes loop->crossing and starts loop->wakeup; 0, or -1 with an exception set. */
+FIO_MUST_CHECK int fio_crossing_open(FioLoop *loop);
+
+/* No more entries from here on; drops those that are there. */
+void fio_crossing_close(FioLoop *loop);
+
+/* Frees loop->crossing; after fio_crossing_close(). */
+void fio_crossing_free(FioLoop *loop);
+
+int fio_crossing_traverse(FioLoop *loop, visitproc visit, void *arg);
+
+/* call_soon_threadsafe(): from any thread that holds the GIL, and from Python's signal handlers. */
+FIO_MUST_CHECK PyObject *fio_crossing_call(FioLoop *loop, const fio_call *call);
+
+/* Ends a poll that blocks; from any thread. */
+void fio_crossing_wake(FioLoop *loop);
+
+FIO_MUST_CHECK int fio_crossing_drain_filled(FioLoop *loop);
+
+/* Moves what other threads queued to the ready ring; -1: MemoryError. */
+FIO_MUST_CHECK static inline int
+fio_crossing_drain(FioLoop *loop)
+{
+    if (FIO_LIKELY(!atomic_load_explicit(&loop->crossing->filled, memory_order_relaxed))) {
+        return 0;
+    }
+    return fio_crossing_drain_filled(loop);
+}
+
+#endif

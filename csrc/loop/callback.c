@@ -1,0 +1,640 @@
+/* Handle and TimerHandle: asyncio's two objects for a registered callback, with the arguments
+ * inside the object and the objects themselves taken from a freelist of the loop. What people
+ * read (repr) is asyncio's own code, run on our attributes. */
+
+#include "loop/callback.h"
+
+#include "loop/ready.h"
+#include "loop/report.h"
+#include "loop/timer.h"
+
+/* Handles kept for reuse: a burst of this many costs no allocation; 128 bytes each. */
+#define HANDLE_POOL_SIZE 1024
+
+struct fio_handle_pool {
+    FioHandle *handles[HANDLE_POOL_SIZE]; /* untracked, without references */
+    FioTimerHandle *timers[HANDLE_POOL_SIZE];
+    int handle_count;
+    int timer_count;
+};
+
+/* -- making and freeing ---------------------------------------------------------------------------
+ */
+
+static struct fio_handle_pool *
+handle_pool(FioLoop *loop)
+{
+    if (loop->pool == NULL) {
+        /* Without memory for it there is no freelist, that is all. */
+        loop->pool = PyMem_Calloc(1, sizeof(struct fio_handle_pool));
+    }
+    return loop->pool;
+}
+
+void
+fio_handle_pool_free(struct fio_handle_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    while (pool->handle_count > 0) {
+        PyObject_GC_Del(pool->handles[--pool->handle_count]);
+    }
+    while (pool->timer_count > 0) {
+        PyObject_GC_Del(pool->timers[--pool->timer_count]);
+    }
+    PyMem_Free(pool);
+}
+
+static FioHandle *
+handle_alloc(FioLoop *loop)
+{
+    PyTypeObject *type = loop->st->HandleType;
+    if (FIO_FREELISTS && loop->pool != NULL && loop->pool->handle_count > 0) {
+        FioHandle *self = loop->pool->handles[--loop->pool->handle_count];
+        return (FioHandle *)PyObject_Init((PyObject *)self, type);
+    }
+    return PyObject_GC_New(FioHandle, type);
+}
+
+static FioTimerHandle *
+timer_handle_alloc(FioLoop *loop)
+{
+    PyTypeObject *type = loop->st->TimerHandleType;
+    if (FIO_FREELISTS && loop->pool != NULL && loop->pool->timer_count > 0) {
+        FioTimerHandle *self = loop->pool->timers[--loop->pool->timer_count];
+        return (FioTimerHandle *)PyObject_Init((PyObject *)self, type);
+    }
+    return PyObject_GC_New(FioTimerHandle, type);
+}
+
+/* Fills a fresh object in; on -1 it is complete enough to be deallocated. */
+static int
+handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
+{
+    self->loop = (FioLoop *)Py_NewRef(loop);
+    self->callback = Py_NewRef(call->callback);
+    self->more_args = NULL;
+    self->source_traceback = NULL;
+    self->repr_kept = NULL;
+    self->weakrefs = NULL;
+    self->nargs = 0;
+    self->cancelled = false;
+    self->running = false;
+    self->context = call->context != NULL ? Py_NewRef(call->context) : PyContext_CopyCurrent();
+    if (self->context == NULL) {
+        return -1;
+    }
+    if (FIO_LIKELY(call->nargs <= FIO_HANDLE_INLINE_ARGS)) {
+        for (Py_ssize_t i = 0; i < call->nargs; i++) {
+            self->args[i] = Py_NewRef(call->args[i]);
+        }
+        self->nargs = (uint8_t)call->nargs;
+    }
+    else {
+        self->more_args = PyTuple_New(call->nargs);
+        if (self->more_args == NULL) {
+            return -1;
+        }
+        for (Py_ssize_t i = 0; i < call->nargs; i++) {
+            PyTuple_SET_ITEM(self->more_args, i, Py_NewRef(call->args[i]));
+        }
+    }
+    if (FIO_UNLIKELY(loop->debug)) {
+        self->source_traceback = fio_report_stack(loop);
+        return self->source_traceback == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+PyObject *
+fio_handle_new(FioLoop *loop, const fio_call *call)
+{
+    FioHandle *self = handle_alloc(loop);
+    if (self == NULL) {
+        return NULL;
+    }
+    int filled = handle_fill(self, loop, call);
+    PyObject_GC_Track((PyObject *)self);
+    if (filled < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void timer_handle_fire(fio_timer *timer);
+
+FioTimerHandle *
+fio_timer_handle_new(FioLoop *loop, const fio_call *call)
+{
+    FioTimerHandle *self = timer_handle_alloc(loop);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->timer = (fio_timer){.fire = timer_handle_fire};
+    self->when = 0.0;
+    self->when_object = NULL;
+    self->scheduled = false;
+    int filled = handle_fill(&self->base, loop, call);
+    PyObject_GC_Track((PyObject *)self);
+    if (filled < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+static int
+handle_traverse(FioHandle *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->loop);
+    Py_VISIT(self->callback);
+    Py_VISIT(self->context);
+    Py_VISIT(self->more_args);
+    for (int i = 0; i < self->nargs; i++) {
+        Py_VISIT(self->args[i]);
+    }
+    Py_VISIT(self->source_traceback);
+    return 0;
+}
+
+/* Lets go of callback and arguments. */
+static void
+handle_drop_call(FioHandle *self)
+{
+    Py_CLEAR(self->callback);
+    Py_CLEAR(self->more_args);
+    while (self->nargs > 0) {
+        PyObject *arg = self->args[--self->nargs];
+        Py_DECREF(arg);
+    }
+}
+
+static int
+handle_clear(FioHandle *self)
+{
+    handle_drop_call(self);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->source_traceback);
+    Py_CLEAR(self->repr_kept);
+    return 0;
+}
+
+static void
+handle_dealloc(FioHandle *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    FioLoop *loop = self->loop;
+    PyObject_GC_UnTrack(self);
+    if (FIO_UNLIKELY(self->weakrefs != NULL)) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    (void)handle_clear(self);
+    struct fio_handle_pool *pool = FIO_FREELISTS ? handle_pool(loop) : NULL;
+    if (pool != NULL && pool->handle_count < HANDLE_POOL_SIZE) {
+        pool->handles[pool->handle_count++] = self;
+    }
+    else {
+        type->tp_free(self);
+    }
+    Py_DECREF(type);
+    Py_DECREF(loop);
+}
+
+static void
+timer_handle_dealloc(FioTimerHandle *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    FioLoop *loop = self->base.loop;
+    assert(self->timer.place == 0);
+    PyObject_GC_UnTrack(self);
+    if (FIO_UNLIKELY(self->base.weakrefs != NULL)) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    (void)handle_clear(&self->base);
+    Py_CLEAR(self->when_object);
+    struct fio_handle_pool *pool = FIO_FREELISTS ? handle_pool(loop) : NULL;
+    if (pool != NULL && pool->timer_count < HANDLE_POOL_SIZE) {
+        pool->timers[pool->timer_count++] = self;
+    }
+    else {
+        type->tp_free(self);
+    }
+    Py_DECREF(type);
+    Py_DECREF(loop);
+}
+
+/* -- running --------------------------------------------------------------------------------------
+ */
+
+static PyObject *
+handle_call(FioHandle *self)
+{
+    if (self->more_args != NULL) {
+        return PyObject_Call(self->callback, self->more_args, NULL);
+    }
+    return PyObject_Vectorcall(self->callback, self->args,
+                               (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+}
+
+/* context.run(callback, *args) */
+static PyObject *
+handle_call_in_context(FioHandle *self)
+{
+    if (FIO_UNLIKELY(PyContext_Enter(self->context) < 0)) {
+        return NULL;
+    }
+    PyObject *result = handle_call(self);
+    if (FIO_UNLIKELY(PyContext_Exit(self->context) < 0)) {
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
+static void
+handle_run_once(FioHandle *self)
+{
+    self->running = true;
+    PyObject *result = handle_call_in_context(self);
+    if (FIO_UNLIKELY(result == NULL)) {
+        fio_report_handle(self);
+    }
+    else {
+        Py_DECREF(result);
+    }
+    self->running = false;
+    if (FIO_UNLIKELY(self->cancelled)) {
+        handle_drop_call(self); /* what cancel() left to us */
+    }
+}
+
+void
+fio_handle_run(FioHandle *handle)
+{
+    if (FIO_LIKELY(!handle->cancelled)) {
+        FioLoop *loop = handle->loop;
+        if (FIO_UNLIKELY(loop->debug)) {
+            fio_report_timing timing = fio_report_begin(handle);
+            handle_run_once(handle);
+            fio_report_end(handle, &timing);
+        }
+        else {
+            handle_run_once(handle);
+        }
+    }
+    Py_DECREF(handle); /* the ring's reference */
+}
+
+static void
+timer_handle_fire(fio_timer *timer)
+{
+    /* As asyncio's: due callbacks queue up behind what is ready. The heap's reference passes to
+     * the ring. */
+    FioTimerHandle *self = FIO_CONTAINER_OF(timer, FioTimerHandle, timer);
+    FioLoop *loop = self->base.loop;
+    self->scheduled = false;
+    if (fio_ready_push(&loop->ready, (uintptr_t)self) < 0) {
+        fio_report_handle(&self->base);
+        Py_DECREF(self);
+    }
+}
+
+PyObject *
+fio_timer_handle_of(fio_timer *timer)
+{
+    if (timer->fire != timer_handle_fire) {
+        return NULL;
+    }
+    return (PyObject *)FIO_CONTAINER_OF(timer, FioTimerHandle, timer);
+}
+
+/* -- methods --------------------------------------------------------------------------------------
+ */
+
+PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n"
+                                "--\n\n"
+                                "Keep the callback from being called; does nothing once it was.");
+
+static PyObject *
+handle_cancel(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->cancelled) {
+        Py_RETURN_NONE;
+    }
+    self->cancelled = true;
+    if (self->loop->debug) {
+        /* asyncio: Handle.cancel() keeps callback and arguments readable for the log. */
+        PyObject *repr = PyObject_Repr((PyObject *)self);
+        if (repr == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(self->repr_kept, repr);
+    }
+    if (!self->running) {
+        handle_drop_call(self);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(timer_handle_cancel_doc,
+             "cancel($self, /)\n"
+             "--\n\n"
+             "Keep the callback from being called; the timer is dropped at once.");
+
+static PyObject *
+timer_handle_cancel(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    bool pending = self->timer.place != 0;
+    fio_timer_stop(self->base.loop, &self->timer);
+    self->scheduled = false;
+    PyObject *none = handle_cancel(&self->base, NULL);
+    if (pending) {
+        Py_DECREF(self); /* the heap's reference; the caller still has one */
+    }
+    return none;
+}
+
+PyDoc_STRVAR(handle_cancelled_doc, "cancelled($self, /)\n"
+                                   "--\n\n"
+                                   "True once cancel() was called.");
+
+static PyObject *
+handle_cancelled(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(self->cancelled);
+}
+
+PyDoc_STRVAR(handle_get_context_doc, "get_context($self, /)\n"
+                                     "--\n\n"
+                                     "The contextvars.Context the callback runs in.");
+
+static PyObject *
+handle_get_context(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    return Py_NewRef(self->context);
+}
+
+PyDoc_STRVAR(handle_run_doc, "_run($self, /)\n"
+                             "--\n\n"
+                             "Call the callback now; what it raises is reported to the loop.");
+
+static PyObject *
+handle_run(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    FioLoop *loop = self->loop;
+    if (self->cancelled) {
+        PyErr_SetString(PyExc_TypeError, "the handle is cancelled: it has no callback");
+        return NULL;
+    }
+    PyObject *fatal_before = loop->fatal;
+    loop->fatal = NULL;
+    handle_run_once(self);
+    PyObject *fatal = loop->fatal;
+    loop->fatal = fatal_before;
+    if (fatal != NULL) {
+        PyErr_SetRaisedException(fatal);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(handle_repr_info_doc, "_repr_info($self, /)\n"
+                                   "--\n\n"
+                                   "The parts of repr(), as asyncio's class of that name has it.");
+
+static PyObject *
+handle_repr_info(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallMethodOneArg(self->loop->st->aio_Handle, self->loop->st->str__repr_info,
+                                     (PyObject *)self);
+}
+
+static PyObject *
+timer_handle_repr_info(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    fio_state *st = self->base.loop->st;
+    return PyObject_CallMethodOneArg(st->aio_TimerHandle, st->str__repr_info, (PyObject *)self);
+}
+
+static PyObject *
+handle_repr(FioHandle *self)
+{
+    fio_state *st = self->loop->st;
+    if (self->repr_kept != NULL) {
+        return Py_NewRef(self->repr_kept);
+    }
+    return PyObject_CallMethodOneArg(st->aio_Handle, st->str___repr__, (PyObject *)self);
+}
+
+PyDoc_STRVAR(timer_handle_when_doc, "when($self, /)\n"
+                                    "--\n\n"
+                                    "The time of the call, in seconds of loop.time().");
+
+static PyObject *
+timer_handle_when(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->when_object != NULL) {
+        return Py_NewRef(self->when_object);
+    }
+    return PyFloat_FromDouble(self->when);
+}
+
+static Py_hash_t
+timer_handle_hash(FioTimerHandle *self)
+{
+    PyObject *when = timer_handle_when(self, NULL);
+    if (when == NULL) {
+        return -1;
+    }
+    Py_hash_t hash = PyObject_Hash(when);
+    Py_DECREF(when);
+    return hash;
+}
+
+static PyObject *
+timer_handle_compare(FioTimerHandle *self, PyObject *other, int op)
+{
+    static const char *const names[] = {"__lt__", "__le__", "__eq__", NULL, "__gt__", "__ge__"};
+    if (op == Py_NE) {
+        PyObject *equal = timer_handle_compare(self, other, Py_EQ);
+        if (equal == NULL || equal == Py_NotImplemented) {
+            return equal;
+        }
+        int truth = PyObject_IsTrue(equal);
+        Py_DECREF(equal);
+        return truth < 0 ? NULL : PyBool_FromLong(!truth);
+    }
+    /* asyncio's own comparison, which reads attributes of the two only. */
+    return PyObject_CallMethod(self->base.loop->st->aio_TimerHandle, names[op], "OO", self, other);
+}
+
+/* -- attributes -----------------------------------------------------------------------------------
+ */
+
+static PyObject *
+handle_get_callback(FioHandle *self, void *Py_UNUSED(closure))
+{
+    /* While it runs, cancel() leaves the callback in its place. */
+    bool gone = self->callback == NULL || (self->cancelled && self->running);
+    return Py_NewRef(gone ? Py_None : self->callback);
+}
+
+static PyObject *
+handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
+{
+    if (self->callback == NULL || (self->cancelled && self->running)) {
+        Py_RETURN_NONE;
+    }
+    if (self->more_args != NULL) {
+        return Py_NewRef(self->more_args);
+    }
+    PyObject *args = PyTuple_New(self->nargs);
+    if (args != NULL) {
+        for (int i = 0; i < self->nargs; i++) {
+            PyTuple_SET_ITEM(args, i, Py_NewRef(self->args[i]));
+        }
+    }
+    return args;
+}
+
+static PyObject *
+handle_get_object(FioHandle *self, void *closure)
+{
+    PyObject *value = *(PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
+    return Py_NewRef(value == NULL ? Py_None : value);
+}
+
+static PyObject *
+handle_get_cancelled(FioHandle *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->cancelled);
+}
+
+static PyObject *
+handle_get_class(FioHandle *self, void *Py_UNUSED(closure))
+{
+    /* isinstance(handle, asyncio.Handle) holds through this. */
+    return Py_NewRef(self->loop->st->aio_Handle);
+}
+
+static PyObject *
+timer_handle_get_class(FioTimerHandle *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->base.loop->st->aio_TimerHandle);
+}
+
+static PyObject *
+timer_handle_get_when(FioTimerHandle *self, void *Py_UNUSED(closure))
+{
+    return timer_handle_when(self, NULL);
+}
+
+static PyObject *
+timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->scheduled);
+}
+
+#define HANDLE_MEMBER(name) (void *)(intptr_t)offsetof(FioHandle, name)
+
+/* asyncio's private names too: its own code and others' read them. */
+#define HANDLE_GETSET                                                                \
+    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                            \
+        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},                \
+        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},              \
+        {"_context", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(context)}, \
+        {"_loop", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(loop)},       \
+        {"_repr", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(repr_kept)},  \
+    {                                                                                \
+        "_source_traceback", (getter)handle_get_object, NULL, NULL,                  \
+            HANDLE_MEMBER(source_traceback)                                          \
+    }
+
+static PyGetSetDef handle_getset[] = {
+    HANDLE_GETSET,
+    {"__class__", (getter)handle_get_class, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyGetSetDef timer_handle_getset[] = {
+    HANDLE_GETSET,
+    {"__class__", (getter)timer_handle_get_class, NULL, NULL, NULL},
+    {"_scheduled", (getter)timer_handle_get_scheduled, NULL, NULL, NULL},
+    {"_when", (getter)timer_handle_get_when, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+#define HANDLE_METHODS                                                                      \
+    {"_run", (PyCFunction)handle_run, METH_NOARGS, handle_run_doc},                         \
+        {"cancelled", (PyCFunction)handle_cancelled, METH_NOARGS, handle_cancelled_doc},    \
+    {                                                                                       \
+        "get_context", (PyCFunction)handle_get_context, METH_NOARGS, handle_get_context_doc \
+    }
+
+static PyMethodDef handle_methods[] = {
+    HANDLE_METHODS,
+    {"_repr_info", (PyCFunction)handle_repr_info, METH_NOARGS, handle_repr_info_doc},
+    {"cancel", (PyCFunction)handle_cancel, METH_NOARGS, handle_cancel_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef timer_handle_methods[] = {
+    HANDLE_METHODS,
+    {"_repr_info", (PyCFunction)timer_handle_repr_info, METH_NOARGS, handle_repr_info_doc},
+    {"cancel", (PyCFunction)timer_handle_cancel, METH_NOARGS, timer_handle_cancel_doc},
+    {"when", (PyCFunction)timer_handle_when, METH_NOARGS, timer_handle_when_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef handle_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FioHandle, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot handle_slots[] = {
+    {Py_tp_dealloc, handle_dealloc}, {Py_tp_traverse, handle_traverse},
+    {Py_tp_clear, handle_clear},     {Py_tp_repr, handle_repr},
+    {Py_tp_methods, handle_methods}, {Py_tp_getset, handle_getset},
+    {Py_tp_members, handle_members}, {0, NULL},
+};
+
+static PyType_Spec handle_spec = {
+    .name = "fastaio._core.Handle",
+    .basicsize = sizeof(FioHandle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = handle_slots,
+};
+
+static PyType_Slot timer_handle_slots[] = {
+    {Py_tp_dealloc, timer_handle_dealloc},
+    {Py_tp_traverse, handle_traverse},
+    {Py_tp_clear, handle_clear},
+    {Py_tp_repr, handle_repr},
+    {Py_tp_methods, timer_handle_methods},
+    {Py_tp_getset, timer_handle_getset},
+    {Py_tp_members, handle_members},
+    {Py_tp_hash, timer_handle_hash},
+    {Py_tp_richcompare, timer_handle_compare},
+    {0, NULL},
+};
+
+static PyType_Spec timer_handle_spec = {
+    .name = "fastaio._core.TimerHandle",
+    .basicsize = sizeof(FioTimerHandle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = timer_handle_slots,
+};
+
+int
+fio_callback_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    if (fio_state_add_type(module, &st->HandleType, &handle_spec, NULL) < 0) {
+        return -1;
+    }
+    return fio_state_add_type(module, &st->TimerHandleType, &timer_handle_spec, NULL);
+}

@@ -1,0 +1,56 @@
+#ifndef FIO_LOOP_CALLBACK_H
+#define FIO_LOOP_CALLBACK_H
+
+/* Handle and TimerHandle, and how they are run. */
+
+#include "loop/loop.h"
+
+/* Arguments that fit in the handle itself; more are kept as a tuple. */
+#define FIO_HANDLE_INLINE_ARGS 3
+
+typedef struct {
+    PyObject_HEAD
+    FioLoop *loop;            /* owned */
+    PyObject *callback;       /* owned; NULL once cancelled */
+    PyObject *context;        /* owned: a contextvars.Context */
+    PyObject *more_args;      /* owned tuple of all arguments when they do not fit, else NULL */
+    PyObject *callee_scratch; /* vectorcall's args[-1] */
+    PyObject *args[FIO_HANDLE_INLINE_ARGS]; /* owned */
+    PyObject *source_traceback;             /* owned: where it was made, in debug mode; or NULL */
+    PyObject *repr_kept;                    /* owned: what it was before cancel(), in debug mode */
+    PyObject *weakrefs;
+    uint8_t nargs; /* arguments in args */
+    bool cancelled;
+    bool running; /* callback and args are in use: cancel() leaves them to the end of the run */
+} FioHandle;
+
+typedef struct {
+    FioHandle base;
+    fio_timer timer;       /* while in the heap, the heap owns one reference to this object */
+    double when;           /* seconds of loop.time() */
+    PyObject *when_object; /* owned: what call_at() was given where it was no float, else NULL */
+    bool scheduled;
+} FioTimerHandle;
+
+/* What a callback registration was called with; all borrowed. */
+typedef struct {
+    PyObject *callback;
+    PyObject *const *args;
+    Py_ssize_t nargs;
+    PyObject *context; /* NULL: a copy of the current one */
+} fio_call;
+
+FIO_MUST_CHECK PyObject *fio_handle_new(FioLoop *loop, const fio_call *call);
+FIO_MUST_CHECK FioTimerHandle *fio_timer_handle_new(FioLoop *loop, const fio_call *call);
+
+/* Calls the callback in its context, reports what it raises, and gives up the reference. */
+void fio_handle_run(FIO_STEALS FioHandle *handle);
+
+/* The TimerHandle `timer` is part of, or NULL. */
+FIO_BORROWED PyObject *fio_timer_handle_of(fio_timer *timer);
+
+void fio_handle_pool_free(struct fio_handle_pool *pool);
+
+FIO_MUST_CHECK int fio_callback_setup_types(PyObject *module);
+
+#endif

@@ -1,0 +1,511 @@
+/* The Loop type's face towards Python: method table, attributes, making and freeing. What is not
+ * hot is inherited from asyncio.BaseEventLoop by the Python class on top (fastaio/loop.py). */
+
+#include "base/args.h"
+#include "loop/async.h"
+#include "loop/ready.h"
+#include "loop/report.h"
+#include "loop/timer.h"
+
+static PyObject *
+loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    if (PyTuple_GET_SIZE(args) > 0 || (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0)) {
+        PyErr_Format(PyExc_TypeError, "%.200s() takes no arguments", type->tp_name);
+        return NULL;
+    }
+    FioLoop *self = (FioLoop *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->st = fio_state_of_type(type);
+    self->closed = true; /* until fio_loop_open() */
+    self->kwnames_loop = Py_BuildValue("(O)", self->st->str_loop);
+    if (self->kwnames_loop == NULL || fio_loop_open(self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+loop_traverse(FioLoop *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->fatal);
+    Py_VISIT(self->task_factory);
+    Py_VISIT(self->current_handle);
+    int result = fio_ready_traverse(self, visit, arg);
+    if (result == 0) {
+        result = fio_timers_traverse(self, visit, arg);
+    }
+    return result != 0 ? result : fio_crossing_traverse(self, visit, arg);
+}
+
+static int
+loop_clear(FioLoop *self)
+{
+    Py_CLEAR(self->fatal);
+    Py_CLEAR(self->task_factory);
+    Py_CLEAR(self->current_handle);
+    Py_CLEAR(self->kwnames_loop);
+    fio_ready_clear(self);
+    fio_timers_free(self);
+    return 0;
+}
+
+static void
+loop_dealloc(FioLoop *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    fio_loop_shut(self);
+    (void)loop_clear(self);
+    fio_crossing_free(self);
+    fio_handle_pool_free(self->pool);
+    PyMem_Free(self->ready.items);
+    PyMem_Free(self->slab);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* -- running --------------------------------------------------------------------------------------
+ */
+
+PyDoc_STRVAR(loop_run_doc, "_run($self, /)\n"
+                           "--\n\n"
+                           "Take turns until stop(): the inside of run_forever().");
+
+static PyObject *
+loop_run(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    if (fio_loop_run(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(loop_stop_doc, "stop($self, /)\n"
+                            "--\n\n"
+                            "Have run_forever() return after this turn.");
+
+static PyObject *
+loop_stop(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    self->stopping = true;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(loop_close_doc,
+             "close($self, /)\n"
+             "--\n\n"
+             "Drop all callbacks and close all that is open on the loop; idempotent.\n\n"
+             "Raises RuntimeError while the loop runs.");
+
+static PyObject *
+loop_close(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->thread_id != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "Cannot close a running event loop");
+        return NULL;
+    }
+    fio_loop_shut(self);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(loop_is_running_doc, "is_running($self, /)\n"
+                                  "--\n\n"
+                                  "True while run_forever() is on its way.");
+
+static PyObject *
+loop_is_running(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(self->thread_id != 0);
+}
+
+PyDoc_STRVAR(loop_is_closed_doc, "is_closed($self, /)\n"
+                                 "--\n\n"
+                                 "True once close() was called.");
+
+static PyObject *
+loop_is_closed(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(self->closed);
+}
+
+PyDoc_STRVAR(loop_get_debug_doc, "get_debug($self, /)\n"
+                                 "--\n\n"
+                                 "True in debug mode.");
+
+static PyObject *
+loop_get_debug(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(self->debug);
+}
+
+static int
+loop_check_closed(FioLoop *self)
+{
+    if (FIO_UNLIKELY(self->closed)) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(loop_check_closed_doc, "_check_closed($self, /)\n"
+                                    "--\n\n"
+                                    "Raise RuntimeError on a closed loop.");
+
+static PyObject *
+loop_check_closed_method(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    if (loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- callbacks ------------------------------------------------------------------------------------
+ */
+
+/* asyncio: base_events.call_soon in debug mode; the checks are its own methods. */
+static int
+loop_check_call(FioLoop *self, PyObject *callback, const char *method, bool check_thread)
+{
+    PyObject *none = NULL;
+    if (check_thread) {
+        none = PyObject_CallMethod((PyObject *)self, "_check_thread", NULL);
+        if (none == NULL) {
+            return -1;
+        }
+        Py_DECREF(none);
+    }
+    none = PyObject_CallMethod((PyObject *)self, "_check_callback", "Os", callback, method);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* Of `name(leading..., callback, *args, context=None)`: `leading` arguments before the callback. */
+typedef struct {
+    const char *name;
+    const char *leading; /* its name, or NULL: there is none */
+} loop_call_params;
+
+static int
+loop_parse_call_keywords(fio_state *st, const loop_call_params *params, PyObject *const *values,
+                         PyObject *kwnames, fio_call *call)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (name != st->str_context && PyUnicode_Compare(name, st->str_context) != 0) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
+                         params->name, name);
+            return -1;
+        }
+        call->context = values[i] == Py_None ? NULL : values[i];
+    }
+    return 0;
+}
+
+static int
+loop_parse_call(FioLoop *self, const loop_call_params *params, PyObject *const *args,
+                Py_ssize_t nargs, PyObject *kwnames, fio_call *call)
+{
+    Py_ssize_t leading = params->leading != NULL;
+    if (FIO_UNLIKELY(nargs < leading + 1)) {
+        PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'",
+                     params->name, nargs < leading ? params->leading : "callback");
+        return -1;
+    }
+    call->callback = args[leading];
+    call->args = args + leading + 1;
+    call->nargs = nargs - leading - 1;
+    call->context = NULL;
+    if (kwnames == NULL) {
+        return 0;
+    }
+    return loop_parse_call_keywords(self->st, params, args + nargs, kwnames, call);
+}
+
+PyDoc_STRVAR(loop_call_soon_doc,
+             "call_soon($self, callback, /, *args, context=None)\n"
+             "--\n\n"
+             "Call callback(*args) in the next turn; returns an asyncio.Handle.\n\n"
+             "Callbacks run in the order they were given, each once, in context (a\n"
+             "contextvars.Context; None: a copy of the current one). Raises RuntimeError on a\n"
+             "closed loop, in debug mode also from another thread.");
+
+static PyObject *
+loop_call_soon(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const loop_call_params params = {"call_soon", NULL};
+    fio_call call;
+    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0
+        || loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, true) < 0) {
+        return NULL;
+    }
+    return fio_ready_call(self, &call);
+}
+
+PyDoc_STRVAR(loop_call_soon_threadsafe_doc,
+             "call_soon_threadsafe($self, callback, /, *args, context=None)\n"
+             "--\n\n"
+             "call_soon() from any thread or signal handler: wakes the loop.");
+
+static PyObject *
+loop_call_soon_threadsafe(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const loop_call_params params = {"call_soon_threadsafe", NULL};
+    fio_call call;
+    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0
+        || loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, false) < 0) {
+        return NULL;
+    }
+    return fio_crossing_call(self, &call);
+}
+
+PyDoc_STRVAR(loop_time_doc, "time($self, /)\n"
+                            "--\n\n"
+                            "Seconds of the monotonic clock, read now (a float).");
+
+static PyObject *
+loop_time(FioLoop *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+{
+    return PyFloat_FromDouble((double)fio_loop_now() * 1e-9);
+}
+
+static PyObject *
+loop_add_timer(FioLoop *self, double when, PyObject *when_object, const fio_call *call)
+{
+    FioTimerHandle *timer = fio_timer_handle_new(self, call);
+    if (timer == NULL) {
+        return NULL;
+    }
+    timer->when = when;
+    timer->when_object = Py_XNewRef(when_object);
+    if (fio_timer_start(self, &timer->timer, fio_timer_nanoseconds(when)) < 0) {
+        Py_DECREF(timer);
+        return NULL;
+    }
+    timer->scheduled = true;
+    return Py_NewRef((PyObject *)timer); /* the heap has the other reference */
+}
+
+PyDoc_STRVAR(loop_call_at_doc,
+             "call_at($self, when, callback, /, *args, context=None)\n"
+             "--\n\n"
+             "Call callback(*args) at when, in seconds of time(); returns an asyncio.TimerHandle.");
+
+static PyObject *
+loop_call_at(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const loop_call_params params = {"call_at", "when"};
+    fio_call call;
+    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
+        return NULL;
+    }
+    if (args[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "when cannot be None");
+        return NULL;
+    }
+    double when = PyFloat_AsDouble(args[0]);
+    if ((when == -1.0 && PyErr_Occurred()) || loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, true) < 0) {
+        return NULL;
+    }
+    return loop_add_timer(self, when, PyFloat_CheckExact(args[0]) ? NULL : args[0], &call);
+}
+
+PyDoc_STRVAR(loop_call_later_doc,
+             "call_later($self, delay, callback, /, *args, context=None)\n"
+             "--\n\n"
+             "Call callback(*args) after delay seconds; returns an asyncio.TimerHandle.");
+
+static PyObject *
+loop_call_later(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const loop_call_params params = {"call_later", "delay"};
+    fio_call call;
+    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
+        return NULL;
+    }
+    if (args[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "delay must not be None");
+        return NULL;
+    }
+    double delay = PyFloat_AsDouble(args[0]);
+    if ((delay == -1.0 && PyErr_Occurred()) || loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, "call_at", true) < 0) {
+        return NULL;
+    }
+    return loop_add_timer(self, (double)fio_loop_now() * 1e-9 + delay, NULL, &call);
+}
+
+/* -- futures and tasks ----------------------------------------------------------------------------
+ */
+
+PyDoc_STRVAR(loop_create_future_doc, "create_future($self, /)\n"
+                                     "--\n\n"
+                                     "A new asyncio.Future of this loop.");
+
+static PyObject *
+loop_create_future(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *args[2] = {NULL, (PyObject *)self};
+    return PyObject_Vectorcall(self->st->aio_Future, args + 1, PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               self->kwnames_loop);
+}
+
+/* -- attributes -----------------------------------------------------------------------------------
+ */
+
+static PyObject *
+loop_get_thread_id(FioLoop *self, void *Py_UNUSED(closure))
+{
+    if (self->thread_id == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromUnsignedLong(self->thread_id);
+}
+
+static int
+loop_no_delete(PyObject *value)
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
+        return -1;
+    }
+    return 0;
+}
+
+static int
+loop_set_thread_id(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (loop_no_delete(value) < 0) {
+        return -1;
+    }
+    if (value == Py_None) {
+        self->thread_id = 0;
+        return 0;
+    }
+    unsigned long thread_id = PyLong_AsUnsignedLong(value);
+    if (thread_id == (unsigned long)-1 && PyErr_Occurred()) {
+        return -1;
+    }
+    self->thread_id = thread_id;
+    return 0;
+}
+
+static PyObject *
+loop_get_flag(FioLoop *self, void *closure)
+{
+    return PyBool_FromLong(*((bool *)self + (Py_ssize_t)(intptr_t)closure));
+}
+
+static int
+loop_set_flag(FioLoop *self, PyObject *value, void *closure)
+{
+    if (loop_no_delete(value) < 0) {
+        return -1;
+    }
+    int truth = PyObject_IsTrue(value);
+    if (truth < 0) {
+        return -1;
+    }
+    *((bool *)self + (Py_ssize_t)(intptr_t)closure) = truth != 0;
+    return 0;
+}
+
+static int
+loop_set_closed(FioLoop *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
+{
+    /* BaseEventLoop.__init__() says False; only close() closes. */
+    return loop_no_delete(value);
+}
+
+static PyObject *
+loop_get_object(FioLoop *self, void *closure)
+{
+    PyObject *value = *(PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
+    return Py_NewRef(value == NULL ? Py_None : value);
+}
+
+static int
+loop_set_object(FioLoop *self, PyObject *value, void *closure)
+{
+    PyObject **slot = (PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
+    Py_XSETREF(*slot, value == Py_None ? NULL : Py_XNewRef(value));
+    return 0;
+}
+
+#define LOOP_MEMBER(name) (void *)(intptr_t)offsetof(FioLoop, name)
+
+/* asyncio's private names: BaseEventLoop's methods and other libraries use them. */
+static PyGetSetDef loop_getset[] = {
+    {"_closed", (getter)loop_get_flag, (setter)loop_set_closed, NULL, LOOP_MEMBER(closed)},
+    {"_current_handle", (getter)loop_get_object, (setter)loop_set_object, NULL,
+     LOOP_MEMBER(current_handle)},
+    {"_debug", (getter)loop_get_flag, (setter)loop_set_flag, NULL, LOOP_MEMBER(debug)},
+    {"_stopping", (getter)loop_get_flag, (setter)loop_set_flag, NULL, LOOP_MEMBER(stopping)},
+    {"_task_factory", (getter)loop_get_object, (setter)loop_set_object, NULL,
+     LOOP_MEMBER(task_factory)},
+    {"_thread_id", (getter)loop_get_thread_id, (setter)loop_set_thread_id, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef loop_methods[] = {
+    {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
+    {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
+    {"call_at", FIO_METHOD(loop_call_at), METH_FASTCALL | METH_KEYWORDS, loop_call_at_doc},
+    {"call_later", FIO_METHOD(loop_call_later), METH_FASTCALL | METH_KEYWORDS, loop_call_later_doc},
+    {"call_soon", FIO_METHOD(loop_call_soon), METH_FASTCALL | METH_KEYWORDS, loop_call_soon_doc},
+    {"call_soon_threadsafe", FIO_METHOD(loop_call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
+     loop_call_soon_threadsafe_doc},
+    {"close", (PyCFunction)loop_close, METH_NOARGS, loop_close_doc},
+    {"create_future", (PyCFunction)loop_create_future, METH_NOARGS, loop_create_future_doc},
+    {"get_debug", (PyCFunction)loop_get_debug, METH_NOARGS, loop_get_debug_doc},
+    {"is_closed", (PyCFunction)loop_is_closed, METH_NOARGS, loop_is_closed_doc},
+    {"is_running", (PyCFunction)loop_is_running, METH_NOARGS, loop_is_running_doc},
+    {"stop", (PyCFunction)loop_stop, METH_NOARGS, loop_stop_doc},
+    {"time", (PyCFunction)loop_time, METH_NOARGS, loop_time_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot loop_slots[] = {
+    {Py_tp_new, loop_new},
+    {Py_tp_dealloc, loop_dealloc},
+    {Py_tp_traverse, loop_traverse},
+    {Py_tp_clear, loop_clear},
+    {Py_tp_methods, loop_methods},
+    {Py_tp_getset, loop_getset},
+    {0, NULL},
+};
+
+static PyType_Spec loop_spec = {
+    .name = "fastaio._core.Loop",
+    .basicsize = sizeof(FioLoop),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = loop_slots,
+};
+
+int
+fio_loop_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    if (fio_callback_setup_types(module) < 0) {
+        return -1;
+    }
+    return fio_state_add_type(module, &st->LoopType, &loop_spec, NULL);
+}

@@ -1,0 +1,32 @@
+#ifndef FIO_LOOP_READY_H
+#define FIO_LOOP_READY_H
+
+/* The ready ring from inside the room. */
+
+#include "loop/callback.h"
+
+FIO_MUST_CHECK int fio_ready_grow(fio_ready_ring *ring);
+
+/* Appends an entry: 0, or -1 with MemoryError set. */
+FIO_MUST_CHECK static inline int
+fio_ready_push(fio_ready_ring *ring, uintptr_t item)
+{
+    if (FIO_UNLIKELY(ring->count == ring->capacity) && fio_ready_grow(ring) < 0) {
+        return -1;
+    }
+    ring->items[(ring->head + ring->count++) & (ring->capacity - 1)] = item;
+    return 0;
+}
+
+/* Makes a Handle of `call` and puts it into the ring. */
+FIO_MUST_CHECK PyObject *fio_ready_call(FioLoop *loop, const fio_call *call);
+
+/* Runs the entries that are there now, not those they add; stops early when loop->fatal is set. */
+void fio_ready_run(FioLoop *loop);
+
+/* Drops all entries. */
+void fio_ready_clear(FioLoop *loop);
+
+int fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg);
+
+#endif

@@ -1,0 +1,197 @@
+/* The heap of timers: four children a node, so that one cache line holds the children of a node and
+ * the heap is half as deep as a binary one. Times are whole nanoseconds of the monotonic clock;
+ * equal times keep the order in which they were started. A stopped timer leaves the heap at once.
+ */
+
+#include "loop/timer.h"
+
+#include <limits.h>
+#include <math.h>
+#include <time.h>
+
+#define TIMER_CHILDREN 4
+#define TIMER_FIRST_CAPACITY 64
+#define NANOSECONDS 1000000000LL
+/* Seconds beyond which a time is as good as never: 2^63 ns is 292 years. */
+#define TIMER_NEVER_SECONDS 9.2e9
+
+int64_t
+fio_loop_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+int64_t
+fio_timer_nanoseconds(double seconds)
+{
+    if (seconds >= TIMER_NEVER_SECONDS) {
+        return INT64_MAX;
+    }
+    if (!(seconds > -TIMER_NEVER_SECONDS)) {
+        return INT64_MIN; /* also for what is no number: asyncio fires such a timer at once */
+    }
+    return (int64_t)floor(seconds * (double)NANOSECONDS);
+}
+
+static inline bool
+timer_before(const fio_timer_entry *a, const fio_timer_entry *b)
+{
+    return a->when < b->when || (a->when == b->when && a->timer->order < b->timer->order);
+}
+
+static inline void
+timer_put(fio_timer_heap *heap, Py_ssize_t index, fio_timer_entry entry)
+{
+    heap->items[index] = entry;
+    entry.timer->place = index + 1;
+}
+
+static void
+timer_sift_up(fio_timer_heap *heap, Py_ssize_t index, fio_timer_entry entry)
+{
+    while (index > 0) {
+        Py_ssize_t parent = (index - 1) / TIMER_CHILDREN;
+        if (!timer_before(&entry, &heap->items[parent])) {
+            break;
+        }
+        timer_put(heap, index, heap->items[parent]);
+        index = parent;
+    }
+    timer_put(heap, index, entry);
+}
+
+static void
+timer_sift_down(fio_timer_heap *heap, Py_ssize_t index, fio_timer_entry entry)
+{
+    for (;;) {
+        Py_ssize_t first = index * TIMER_CHILDREN + 1;
+        if (first >= heap->size) {
+            break;
+        }
+        Py_ssize_t end = first + TIMER_CHILDREN < heap->size ? first + TIMER_CHILDREN : heap->size;
+        Py_ssize_t least = first;
+        for (Py_ssize_t child = first + 1; child < end; child++) {
+            if (timer_before(&heap->items[child], &heap->items[least])) {
+                least = child;
+            }
+        }
+        if (!timer_before(&heap->items[least], &entry)) {
+            break;
+        }
+        timer_put(heap, index, heap->items[least]);
+        index = least;
+    }
+    timer_put(heap, index, entry);
+}
+
+static int
+timer_reserve(fio_timer_heap *heap)
+{
+    if (heap->size < heap->capacity) {
+        return 0;
+    }
+    Py_ssize_t capacity = heap->capacity == 0 ? TIMER_FIRST_CAPACITY : heap->capacity * 2;
+    fio_timer_entry *items = heap->items;
+    PyMem_Resize(items, fio_timer_entry, (size_t)capacity);
+    if (items == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    heap->items = items;
+    heap->capacity = capacity;
+    return 0;
+}
+
+int
+fio_timer_start(FioLoop *loop, fio_timer *timer, int64_t when)
+{
+    fio_timer_heap *heap = &loop->timers;
+    fio_timer_stop(loop, timer);
+    if (timer_reserve(heap) < 0) {
+        return -1;
+    }
+    timer->when = when;
+    timer->order = heap->started++;
+    timer_sift_up(heap, heap->size++, (fio_timer_entry){when, timer});
+    return 0;
+}
+
+void
+fio_timer_stop(FioLoop *loop, fio_timer *timer)
+{
+    fio_timer_heap *heap = &loop->timers;
+    if (timer->place == 0) {
+        return;
+    }
+    Py_ssize_t index = timer->place - 1;
+    timer->place = 0;
+    fio_timer_entry last = heap->items[--heap->size];
+    if (index == heap->size) {
+        return;
+    }
+    if (index > 0 && timer_before(&last, &heap->items[(index - 1) / TIMER_CHILDREN])) {
+        timer_sift_up(heap, index, last);
+    }
+    else {
+        timer_sift_down(heap, index, last);
+    }
+}
+
+int
+fio_timer_wait(FioLoop *loop, int64_t now)
+{
+    const fio_timer_heap *heap = &loop->timers;
+    if (heap->size == 0) {
+        return -1;
+    }
+    int64_t when = heap->items[0].when;
+    if (when <= now) {
+        return 0;
+    }
+    const int64_t longest = (int64_t)FIO_TIMER_LONGEST_WAIT * 1000;
+    const int64_t nanoseconds_a_millisecond = NANOSECONDS / 1000;
+    /* Rounded up: a poll that ends early would only be followed by another. */
+    uint64_t wait = ((uint64_t)when - (uint64_t)now + (uint64_t)nanoseconds_a_millisecond - 1)
+                    / (uint64_t)nanoseconds_a_millisecond;
+    return (int)(wait < (uint64_t)longest ? wait : (uint64_t)longest);
+}
+
+void
+fio_timers_fire(FioLoop *loop, int64_t now)
+{
+    fio_timer_heap *heap = &loop->timers;
+    uint64_t end = heap->started; /* what fire() starts belongs to the next turn */
+    while (heap->size > 0 && heap->items[0].when <= now && loop->fatal == NULL) {
+        fio_timer *timer = heap->items[0].timer;
+        if (timer->order >= end) {
+            break;
+        }
+        fio_timer_stop(loop, timer);
+        timer->fire(timer);
+    }
+}
+
+void
+fio_timers_free(FioLoop *loop)
+{
+    fio_timer_heap *heap = &loop->timers;
+    while (heap->size > 0) {
+        fio_timer *timer = heap->items[--heap->size].timer;
+        timer->place = 0;
+        Py_XDECREF(fio_timer_handle_of(timer)); /* the heap's reference */
+    }
+    PyMem_Free(heap->items);
+    heap->items = NULL;
+    heap->capacity = 0;
+}
+
+int
+fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg)
+{
+    for (Py_ssize_t i = 0; i < loop->timers.size; i++) {
+        Py_VISIT(fio_timer_handle_of(loop->timers.items[i].timer));
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+#ifndef FIO_LOOP_TIMER_H
+#define FIO_LOOP_TIMER_H
+
+/* The heap of timers from inside the room. */
+
+#include "loop/callback.h"
+
+/* Seconds a poll waits at the most, as asyncio's MAXIMUM_SELECT_TIMEOUT. */
+#define FIO_TIMER_LONGEST_WAIT (24 * 3600)
+
+/* Seconds of the monotonic clock in nanoseconds, rounded down: a time is due once the clock has
+ * reached it within one nanosecond (asyncio: base_events._run_once adds the clock's resolution). */
+int64_t fio_timer_nanoseconds(double seconds);
+
+/* Milliseconds until the first timer is due, rounded up; 0 when one is, -1 when there is none. */
+int fio_timer_wait(FioLoop *loop, int64_t now);
+
+/* Fires all timers that are due. */
+void fio_timers_fire(FioLoop *loop, int64_t now);
+
+/* Empties the heap; C timers are not fired. */
+void fio_timers_free(FioLoop *loop);
+
+int fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg);
+
+#endif
