@@ -89,8 +89,11 @@ typedef struct {
     uint64_t content_length;
     fio_span method_span;
     fio_span target; /* the request target as sent */
-    fio_span path;   /* its path, still percent-encoded; of an absolute-form target too */
-    fio_span query;  /* after the first '?', without a fragment; size 0 when none */
+    fio_span path;   /* its path, still percent-encoded; of an absolute-form target too, then at
+                        least "/"; "*" of the asterisk-form; size 0 of CONNECT */
+    fio_span query;  /* after the first '?'; size 0 when none */
+    fio_span host;   /* authority meant (RFC 9112 3.2.2): of an absolute-form or CONNECT target,
+                        else the Host field's value; size 0 when none */
     uint32_t field_count;
     fio_field fields[FIO_FIELDS_MAX];
 } fio_head;

@@ -3,10 +3,13 @@
 
 /* Response heads and chunk framing, appended to an output buffer. Every function that takes bytes
  * from the application refuses what would end a line (RFC 9110 5.5: CR, LF, NUL) with
- * FIO_E_BAD_REQUEST and has appended nothing then; -1 means MemoryError is set. */
+ * FIO_E_BAD_REQUEST and has appended nothing then; -1 means MemoryError is set. Reason phrases are
+ * in http/token.h, dates in base/num.h. */
 
 #include "base/buf.h"
+#include "base/num.h"
 #include "http/message.h"
+#include "http/token.h"
 
 /* "HTTP/1.1 200 OK\r\n"; reason NULL: the standard one of http/token.c. Status 100..999. */
 FIO_MUST_CHECK int fio_write_status(fio_buf *out, int minor, int status, const fio_view *reason);
@@ -36,15 +39,5 @@ FIO_MUST_CHECK int fio_write_simple_head(fio_buf *out, const fio_simple_head *he
 FIO_MUST_CHECK int fio_write_chunk_start(fio_buf *out, size_t size);
 FIO_MUST_CHECK int fio_write_chunk_end(fio_buf *out);
 FIO_MUST_CHECK int fio_write_last_chunk(fio_buf *out);
-
-/* The standard reason phrase of a status, "" when it has none. */
-const char *fio_status_reason(int status);
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7), 29 characters without NUL. */
-#define FIO_HTTP_DATE_SIZE 29
-void fio_http_date(char text[FIO_HTTP_DATE_SIZE], int64_t unix_seconds);
-
-/* Seconds since 1970 of any of the three forms of RFC 9110 5.6.7, or -1. */
-int64_t fio_http_date_parse(fio_view text);
 
 #endif
