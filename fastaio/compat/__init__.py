@@ -1,0 +1,1 @@
+"""Names that other projects hard-code, given by fastaio; each is opt-in."""
