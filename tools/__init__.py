@@ -1,0 +1,1 @@
+"""What building fastaio takes beside setuptools."""
