@@ -1,13 +1,20 @@
 """The event loop: ``_core.Loop`` in C does all that runs per event; the set-up that runs once a
-connection or once a program is asyncio's own code (``asyncio.BaseEventLoop`` of the running Python
-version), which meets ours at its private seams.
+connection or once a program is asyncio's own code of the running Python version, which meets ours
+at its private seams.
+
+``asyncio.SelectorEventLoop`` is inherited for that code, not for its selector: none is made.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import signal
 import sys
-from asyncio import base_events, events, format_helpers
+import warnings
+import weakref
+from asyncio import base_events, coroutines, events, format_helpers
+from collections.abc import Callable
 from typing import Any
 
 from . import _core
@@ -15,11 +22,19 @@ from . import _core
 __all__ = ["Loop"]
 
 
-class Loop(_core.Loop, asyncio.BaseEventLoop):
+class Loop(_core.Loop, asyncio.SelectorEventLoop):
     """An asyncio event loop; takes no arguments.
 
     Behaves as ``asyncio.SelectorEventLoop`` does on the running version of Python.
     """
+
+    def __init__(self) -> None:
+        # Not the selector loop's own __init__(), which makes its selector and self-pipe.
+        asyncio.BaseEventLoop.__init__(self)
+        self._transports: weakref.WeakValueDictionary[int, asyncio.BaseTransport]
+        self._transports = weakref.WeakValueDictionary()
+        self._signal_handlers: dict[int, asyncio.Handle] = {}
+        self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -32,6 +47,7 @@ class Loop(_core.Loop, asyncio.BaseEventLoop):
         self._check_running()
         self._set_coroutine_origin_tracking(self._debug)
         old_hooks = sys.get_asyncgen_hooks()
+        old_wakeup = self._begin_signals()
         try:
             sys.set_asyncgen_hooks(
                 firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
@@ -40,6 +56,7 @@ class Loop(_core.Loop, asyncio.BaseEventLoop):
             self._run()
         finally:
             events._set_running_loop(None)
+            self._end_signals(old_wakeup)
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*old_hooks)
 
@@ -48,24 +65,103 @@ class Loop(_core.Loop, asyncio.BaseEventLoop):
 
         Raises RuntimeError while the loop runs.
         """
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
         if self._closed:
             return
-        if self._debug and not self.is_running():
+        if self._debug:
             base_events.logger.debug("Close %r", self)
-        super().close()
+        self._drop_signal_handlers()
+        _core.Loop.close(self)
         self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:
             self._default_executor = None
             executor.shutdown(wait=False)
 
+    # -- signals -----------------------------------------------------------------------------------
+
+    def _begin_signals(self) -> int | None:
+        """Have signals end the poll; the wake-up descriptor before, None off the main thread."""
+        try:
+            old: int = signal.set_wakeup_fd(self._signal_wakeup_fd(), warn_on_full_buffer=False)
+        except ValueError:
+            return None  # not the main thread, or a sub-interpreter: Python runs no handlers here
+        self._signal_forward(old)
+        return old
+
+    def _end_signals(self, old: int | None) -> None:
+        """Undo _begin_signals(), unless handlers are left that have to hear of signals."""
+        if old is None:
+            return
+        if self._signal_handlers:
+            return
+        self._signal_forward(-1)
+        signal.set_wakeup_fd(old)
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., Any], *args: Any) -> None:
+        """Call callback(*args) in the loop when the signal arrives.
+
+        Raises ValueError for what is no signal, RuntimeError for one that cannot be caught and off
+        the main thread (asyncio: unix_events.add_signal_handler).
+        """
+        if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+            raise TypeError("coroutines cannot be used with add_signal_handler()")
+        self._check_signal(sig)
+        self._check_closed()
+        try:
+            old = signal.set_wakeup_fd(self._signal_wakeup_fd(), warn_on_full_buffer=False)
+        except (ValueError, OSError) as exc:
+            raise RuntimeError(str(exc)) from exc
+        self._signal_handlers[sig] = self._new_handle(callback, *args)
+        try:
+            # Python only has to write the number; _process_self_data() reads it.
+            signal.signal(sig, ignore_signal)
+            # SA_RESTART: system calls of other threads and libraries are not cut short.
+            signal.siginterrupt(sig, False)
+        except OSError as exc:
+            del self._signal_handlers[sig]
+            if not self._signal_handlers and not self.is_running():
+                signal.set_wakeup_fd(old)
+            if exc.errno == errno.EINVAL:
+                raise RuntimeError(f"sig {sig} cannot be caught") from exc
+            raise
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """End add_signal_handler(); True if there was one.
+
+        The signal then does what it does by default.
+        """
+        removed: bool = super().remove_signal_handler(sig)
+        if removed and not self._signal_handlers and self.is_running():
+            # asyncio's code has taken the wake-up descriptor away, but this run needs it.
+            signal.set_wakeup_fd(self._signal_wakeup_fd(), warn_on_full_buffer=False)
+        return removed
+
+    def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
+        # asyncio: unix_events._handle_signal calls it, from the loop's own thread here.
+        self._add_callback(handle)
+
+    def _drop_signal_handlers(self) -> None:
+        """Before the loop closes (asyncio: unix_events.close)."""
+        if not sys.is_finalizing():
+            for sig in list(self._signal_handlers):
+                self.remove_signal_handler(sig)
+        elif self._signal_handlers:
+            warnings.warn(
+                f"Closing the loop {self!r} on interpreter shutdown stage, "
+                "skipping signal handlers removal",
+                ResourceWarning,
+                source=self,
+            )
+            self._signal_handlers.clear()
+
     # -- what the C side has said ------------------------------------------------------------------
 
     def _callback_failed(self, handle: asyncio.Handle, exc: BaseException) -> None:
         """Report ``exc`` raised by the handle's callback (asyncio: events.Handle._run)."""
-        source = format_callback(self, handle)
         context: dict[str, Any] = {
-            "message": f"Exception in callback {source}",
+            "message": f"Exception in callback {format_callback(self, handle)}",
             "exception": exc,
             "handle": handle,
         }
@@ -78,6 +174,10 @@ class Loop(_core.Loop, asyncio.BaseEventLoop):
         base_events.logger.warning(
             "Executing %s took %.3f seconds", base_events._format_handle(handle), seconds
         )
+
+
+def ignore_signal(signum: int, frame: Any) -> None:
+    """A signal's Python handler where the loop's handler does the work."""
 
 
 if sys.version_info >= (3, 13):

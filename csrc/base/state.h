@@ -23,6 +23,9 @@
     X(_repr_info)             \
     X(call_exception_handler) \
     X(context)                \
+    X(Task)                   \
+    X(time)                   \
+    X(create_task)            \
     X(create_future)          \
     X(done)                   \
     X(exception)              \
@@ -38,6 +41,8 @@
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
 #define FIO_STATE_IMPORTS(X)                                        \
+    X(aio_tasks, "asyncio", "tasks")                                \
+    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")    \
     X(aio_CancelledError, "asyncio.exceptions", "CancelledError")   \
     X(aio_extract_stack, "asyncio.format_helpers", "extract_stack") \
     X(aio_Future, "asyncio.futures", "Future")                      \

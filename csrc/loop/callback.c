@@ -317,23 +317,32 @@ PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n"
                                 "--\n\n"
                                 "Keep the callback from being called; does nothing once it was.");
 
-static PyObject *
-handle_cancel(FioHandle *self, PyObject *Py_UNUSED(ignored))
+int
+fio_handle_cancel(FioHandle *self)
 {
     if (self->cancelled) {
-        Py_RETURN_NONE;
+        return 0;
     }
     self->cancelled = true;
     if (self->loop->debug) {
         /* asyncio: Handle.cancel() keeps callback and arguments readable for the log. */
         PyObject *repr = PyObject_Repr((PyObject *)self);
         if (repr == NULL) {
-            return NULL;
+            return -1;
         }
         Py_XSETREF(self->repr_kept, repr);
     }
     if (!self->running) {
         handle_drop_call(self);
+    }
+    return 0;
+}
+
+static PyObject *
+handle_cancel(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    if (fio_handle_cancel(self) < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }

@@ -46,6 +46,9 @@ FIO_MUST_CHECK FioTimerHandle *fio_timer_handle_new(FioLoop *loop, const fio_cal
 /* Calls the callback in its context, reports what it raises, and gives up the reference. */
 void fio_handle_run(FIO_STEALS FioHandle *handle);
 
+/* handle.cancel() of a Handle that is no TimerHandle; -1 with an exception set. */
+FIO_MUST_CHECK int fio_handle_cancel(FioHandle *handle);
+
 /* The TimerHandle `timer` is part of, or NULL. */
 FIO_BORROWED PyObject *fio_timer_handle_of(fio_timer *timer);
 

@@ -7,6 +7,7 @@
 #include "loop/async.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/signal.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
 
@@ -15,12 +16,6 @@
  * descriptors wait for a few callbacks more at the most. */
 #define LOOP_UNPOLLED_TURNS 32
 #define LOOP_UNPOLLED_CALLS 64
-
-static void
-loop_on_poll_end(uv_timer_t *handle)
-{
-    fio_loop_enter((FioLoop *)handle->loop->data);
-}
 
 int
 fio_loop_open(FioLoop *loop)
@@ -32,11 +27,15 @@ fio_loop_open(FioLoop *loop)
         return -1;
     }
     loop->uv.data = loop;
-    if (fio_crossing_open(loop) < 0) {
+    if (fio_watches_open(loop) < 0) {
         (void)uv_loop_close(&loop->uv); /* nothing is open on it */
         return -1;
     }
-    (void)uv_timer_init(&loop->uv, &loop->poll_end); /* always 0 */
+    if (fio_crossing_open(loop) < 0) {
+        fio_watches_close(loop);
+        (void)uv_loop_close(&loop->uv);
+        return -1;
+    }
     loop->closed = false;
     return 0;
 }
@@ -49,11 +48,11 @@ fio_loop_shut(FioLoop *loop)
     }
     loop->closed = true;
     fio_crossing_close(loop);
+    fio_watches_close(loop);
+    fio_signal_free(loop);
     fio_ready_clear(loop);
     fio_timers_free(loop);
-    fio_watches_close(loop);
     uv_close((uv_handle_t *)&loop->wakeup, NULL);
-    uv_close((uv_handle_t *)&loop->poll_end, NULL);
     /* Runs the close callbacks; nothing is left to wait for. */
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);
@@ -76,31 +75,19 @@ fio_loop_slab(FioLoop *loop)
 static bool
 loop_has_work(FioLoop *loop)
 {
-    return loop->ready.count > 0 || loop->stopping || !fio_list_is_empty(&loop->turn_end);
+    return loop->ready.count > 0 || loop->stopping || !fio_list_is_empty(&loop->turn_end)
+           || fio_watches_closing(loop);
 }
 
 /* A poll that may take a while: other threads run Python meanwhile. */
 static void
 loop_poll_blocking(FioLoop *loop, int milliseconds)
 {
-    if (milliseconds > 0) {
-        uv_update_time(&loop->uv); /* the timer counts from here */
-        (void)uv_timer_start(&loop->poll_end, loop_on_poll_end, (uint64_t)milliseconds, 0);
-    }
     atomic_store(&loop->crossing->blocking, true);
-    if (FIO_UNLIKELY(atomic_load(&loop->crossing->filled))) {
-        atomic_store(&loop->crossing->blocking, false);
-        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
-    }
-    else {
-        loop->parked = PyEval_SaveThread();
-        (void)uv_run(&loop->uv, UV_RUN_ONCE);
-        fio_loop_enter(loop);
-        atomic_store(&loop->crossing->blocking, false);
-    }
-    if (milliseconds > 0) {
-        (void)uv_timer_stop(&loop->poll_end);
-    }
+    /* What another thread queued until now did not wake us. */
+    bool filled = atomic_load(&loop->crossing->filled);
+    fio_watches_poll(loop, filled ? 0 : milliseconds);
+    atomic_store(&loop->crossing->blocking, false);
 }
 
 static void
@@ -111,12 +98,12 @@ loop_poll(FioLoop *loop)
             && loop->unpolled_calls < LOOP_UNPOLLED_CALLS) {
             return;
         }
-        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+        fio_watches_poll(loop, 0);
     }
     else {
-        int wait = fio_timer_wait(loop, fio_loop_now());
+        int wait = loop->timers.size == 0 ? -1 : fio_timer_wait(loop, fio_timer_clock(loop));
         if (wait == 0) {
-            (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+            fio_watches_poll(loop, 0);
         }
         else {
             loop_poll_blocking(loop, wait);
@@ -125,7 +112,7 @@ loop_poll(FioLoop *loop)
     loop->unpolled_turns = 0;
     loop->unpolled_calls = 0;
     /* A signal may have ended the wait: its Python handler runs now. */
-    if (PyErr_CheckSignals() < 0) {
+    if (loop->fatal == NULL && PyErr_CheckSignals() < 0) {
         fio_report_fatal(loop);
     }
 }
@@ -161,7 +148,7 @@ loop_turn(FioLoop *loop)
         return;
     }
     if (loop->timers.size > 0) {
-        fio_timers_fire(loop, fio_loop_now());
+        fio_timers_fire(loop, fio_timer_clock(loop));
     }
     if (loop->fatal == NULL) {
         fio_ready_run(loop);
@@ -169,10 +156,33 @@ loop_turn(FioLoop *loop)
     loop_run_turn_end(loop);
 }
 
+/* Raises what ended the run, if anything did. */
+static int
+loop_raise_fatal(FioLoop *loop)
+{
+    PyObject *exc = loop->fatal;
+    if (exc == NULL) {
+        return 0;
+    }
+    loop->fatal = NULL;
+    PyErr_SetRaisedException(exc);
+    return -1;
+}
+
+int
+fio_loop_turn(FioLoop *loop)
+{
+    loop_turn(loop);
+    return loop_raise_fatal(loop);
+}
+
 int
 fio_loop_run(FioLoop *loop)
 {
     unsigned long outer_thread_id = loop->thread_id;
+    if (fio_timer_check_clock(loop) < 0) {
+        return -1;
+    }
     loop->thread_id = PyThread_get_thread_ident();
     loop->running = true;
     loop->unpolled_turns = LOOP_UNPOLLED_TURNS; /* begin with a poll */
@@ -182,11 +192,5 @@ fio_loop_run(FioLoop *loop)
     loop->stopping = false;
     loop->thread_id = outer_thread_id;
     loop->running = outer_thread_id != 0;
-    if (loop->fatal != NULL) {
-        PyObject *exc = loop->fatal;
-        loop->fatal = NULL;
-        PyErr_SetRaisedException(exc);
-        return -1;
-    }
-    return 0;
+    return loop_raise_fatal(loop);
 }

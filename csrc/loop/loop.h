@@ -12,6 +12,15 @@
 
 #include <uv.h>
 
+/* Linux: descriptors stand in an epoll set of ours, with libuv's as one of them. uv_poll_t would
+ * abort the process where a watched descriptor was closed by others, and costs four system calls
+ * more a connection. FIO_WATCH_UV chooses the portable way for tests of it. */
+#if defined(__linux__) && !defined(FIO_WATCH_UV)
+#define FIO_WATCH_EPOLL 1
+#else
+#define FIO_WATCH_EPOLL 0
+#endif
+
 typedef struct FioLoop FioLoop;
 
 /* A C call put off to the ready ring, in order with call_soon()'s Python callbacks. It lives inside
@@ -64,7 +73,8 @@ struct FioLoop {
     fio_node turn_end;             /* list of fio_turn_end nodes to run before the poll */
     struct fio_crossing *crossing; /* owned: the locked queue of call_soon_threadsafe */
     struct fio_handle_pool *pool;  /* owned: freelist of Handle objects */
-    struct fio_pollers *pollers;   /* owned: add_reader()/add_writer() by descriptor, or NULL */
+    struct fio_watches *watches;   /* owned: the open watches by descriptor */
+    struct fio_signals *signals;   /* owned: the pipe that signals ring, or NULL */
     PyObject *fatal;               /* owned: an exception that ends run_forever(), or NULL */
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
@@ -78,10 +88,9 @@ struct FioLoop {
     bool running;
     bool stopping;
     bool closed;
-    bool own_time;       /* time() is not ours: overridden, or set on the instance */
-    uv_loop_t uv;        /* its data member is the loop */
-    uv_timer_t poll_end; /* bounds the poll by the first timer of the heap */
-    uv_async_t wakeup;   /* ends the poll from another thread */
+    bool foreign_time; /* time() is not ours: overridden, or set on the instance */
+    uv_loop_t uv;      /* its data member is the loop */
+    uv_async_t wakeup; /* ends the poll from another thread */
 };
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
@@ -100,7 +109,9 @@ fio_loop_enter(FioLoop *loop)
 /* The monotonic clock, in nanoseconds, read now. */
 int64_t fio_loop_now(void);
 
-/* The turn (loop/loop.c) as the Loop type calls it. */
+/* The turn (loop/loop.c) as the Loop type calls it. fio_loop_turn() is one turn; -1 and the
+ * exception set where one ended it. */
+FIO_MUST_CHECK int fio_loop_turn(FioLoop *loop);
 FIO_MUST_CHECK int fio_loop_open(FioLoop *loop);
 FIO_MUST_CHECK int fio_loop_run(FioLoop *loop);
 void fio_loop_shut(FioLoop *loop);
@@ -166,27 +177,36 @@ FIO_MUST_CHECK int fio_timer_start(FioLoop *loop, fio_timer *timer, int64_t when
 /* Takes `timer` out of the heap; nothing when it is in none. */
 void fio_timer_stop(FioLoop *loop, fio_timer *timer);
 
-/* -- descriptors (loop/watch.c) -------------------------------------------------------------------
+/* -- descriptors (loop/watch_epoll.c, elsewhere loop/watch_uv.c) ----------------------------------
  */
 
 /* Watches one descriptor for one owner. Zero-initialised is idle. The descriptor stays the owner's:
  * stop the watch first, then close(2). */
 typedef struct fio_watch {
-    uv_poll_t poll;
     FioLoop *loop; /* borrowed: the owner keeps it alive */
-    /* events: UV_READABLE | UV_WRITABLE; on an error condition of the descriptor both are set, so
-     * that the owner's next call meets the errno. The GIL is held. */
+    /* events: UV_READABLE | UV_WRITABLE, of those watched for; on an error condition of the
+     * descriptor all of these, so that the owner's next call meets the errno. The GIL is held. */
     void (*on_ready)(struct fio_watch *self, int events);
     /* The owner may free itself: called once, after fio_watch_close(), in a later turn. */
     void (*on_closed)(struct fio_watch *self);
+    PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
+    int fd;
     int events; /* what is being watched for now */
     bool open;  /* between fio_watch_open() and fio_watch_close() */
+#if FIO_WATCH_EPOLL
+    uint8_t armed;       /* the events the kernel knows of */
+    uint32_t generation; /* tells our events from those of an older watch of the same number */
+    fio_node link;       /* in the list of changed or of closed watches */
+#else
+    uv_poll_t poll;
+#endif
 } fio_watch;
 
-/* Begins to watch `fd` (made non-blocking) for nothing yet. 0, or -1 with OSError set. */
+/* Begins to watch `fd` (non-blocking already) for nothing yet. 0, or -1 with OSError set. */
 FIO_MUST_CHECK int fio_watch_open(FioLoop *loop, fio_watch *watch, int fd);
 
-/* Changes what is watched for: UV_READABLE, UV_WRITABLE, both or 0. No system call here. */
+/* Changes what is watched for: UV_READABLE, UV_WRITABLE, both or 0. Takes effect at the next poll:
+ * changes that cancel each other out cost no system call. */
 void fio_watch_set(fio_watch *watch, int events);
 
 /* Ends the watch at once (no on_ready any more; the descriptor may be closed right after) and has

@@ -3,8 +3,10 @@
 
 #include "base/args.h"
 #include "loop/async.h"
+#include "loop/poll.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/signal.h"
 #include "loop/timer.h"
 
 static PyObject *
@@ -21,7 +23,7 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->st = fio_state_of_type(type);
     self->closed = true; /* until fio_loop_open() */
     self->kwnames_loop = Py_BuildValue("(O)", self->st->str_loop);
-    if (self->kwnames_loop == NULL || fio_loop_open(self) < 0) {
+    if (self->kwnames_loop == NULL || fio_loop_open(self) < 0 || fio_timer_check_clock(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -38,6 +40,9 @@ loop_traverse(FioLoop *self, visitproc visit, void *arg)
     int result = fio_ready_traverse(self, visit, arg);
     if (result == 0) {
         result = fio_timers_traverse(self, visit, arg);
+    }
+    if (result == 0) {
+        result = fio_poll_traverse(self, visit, arg);
     }
     return result != 0 ? result : fio_crossing_traverse(self, visit, arg);
 }
@@ -276,12 +281,6 @@ PyDoc_STRVAR(loop_time_doc, "time($self, /)\n"
                             "Seconds of the monotonic clock, read now (a float).");
 
 static PyObject *
-loop_time(FioLoop *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
-{
-    return PyFloat_FromDouble((double)fio_loop_now() * 1e-9);
-}
-
-static PyObject *
 loop_add_timer(FioLoop *self, double when, PyObject *when_object, const fio_call *call)
 {
     FioTimerHandle *timer = fio_timer_handle_new(self, call);
@@ -349,7 +348,11 @@ loop_call_later(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, "call_at", true) < 0) {
         return NULL;
     }
-    return loop_add_timer(self, (double)fio_loop_now() * 1e-9 + delay, NULL, &call);
+    double now = fio_timer_clock_seconds(self);
+    if (now == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return loop_add_timer(self, now + delay, NULL, &call);
 }
 
 /* -- futures and tasks ----------------------------------------------------------------------------
@@ -365,6 +368,130 @@ loop_create_future(FioLoop *self, PyObject *Py_UNUSED(ignored))
     PyObject *args[2] = {NULL, (PyObject *)self};
     return PyObject_Vectorcall(self->st->aio_Future, args + 1, PY_VECTORCALL_ARGUMENTS_OFFSET,
                                self->kwnames_loop);
+}
+
+PyDoc_STRVAR(loop_create_task_doc,
+             "create_task($self, coro, /, **kwargs)\n"
+             "--\n\n"
+             "Schedule a coroutine; returns an asyncio.Task, or what the task factory makes.\n\n"
+             "Takes the keywords that asyncio's method of that name takes on this Python: name,\n"
+             "context, later also eager_start.");
+
+/* asyncio.tasks.Task(coro, loop=self, **keywords); looked up each time: programs replace it. */
+static PyObject *
+loop_new_task(FioLoop *self, PyObject *const *args, PyObject *kwnames)
+{
+    Py_ssize_t nkw = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject *names = kwnames == NULL ? Py_NewRef(self->kwnames_loop)
+                                      : PySequence_Concat(self->kwnames_loop, kwnames);
+    PyObject *task_type = PyObject_GetAttr(self->st->aio_tasks, self->st->str_Task);
+    PyObject *task = NULL;
+    PyObject *small[8] = {NULL};
+    PyObject **values = nkw <= 5 ? small : PyMem_New(PyObject *, (size_t)nkw + 3);
+    if (names != NULL && task_type != NULL && values != NULL) {
+        values[1] = args[0];
+        values[2] = (PyObject *)self;
+        for (Py_ssize_t i = 0; i < nkw; i++) {
+            values[3 + i] = args[1 + i];
+        }
+        task = PyObject_Vectorcall(task_type, values + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                   names);
+    }
+    else if (values == NULL) {
+        PyErr_NoMemory();
+    }
+    if (values != small) {
+        PyMem_Free(values);
+    }
+    Py_XDECREF(task_type);
+    Py_XDECREF(names);
+    return task;
+}
+
+static PyObject *
+loop_create_task(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (FIO_LIKELY(self->task_factory == NULL && nargs == 1)) {
+        return loop_check_closed(self) < 0 ? NULL : loop_new_task(self, args, kwnames);
+    }
+    /* What a factory is called with differs between versions: asyncio's own code does it. */
+    PyObject *method = PyObject_GetAttr(self->st->aio_BaseEventLoop, self->st->str_create_task);
+    if (method == NULL) {
+        return NULL;
+    }
+    PyObject *bound = PyMethod_New(method, (PyObject *)self);
+    Py_DECREF(method);
+    if (bound == NULL) {
+        return NULL;
+    }
+    PyObject *task = PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames);
+    Py_DECREF(bound);
+    return task;
+}
+
+/* -- by hand --------------------------------------------------------------------------------------
+ */
+
+PyDoc_STRVAR(loop_run_once_doc, "_run_once($self, /)\n"
+                                "--\n\n"
+                                "Take one turn.");
+
+static PyObject *
+loop_run_once(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    if (loop_check_closed(self) < 0 || fio_loop_turn(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(loop_write_to_self_doc, "_write_to_self($self, /)\n"
+                                     "--\n\n"
+                                     "End a poll that waits; from any thread.");
+
+static PyObject *
+loop_write_to_self(FioLoop *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->closed) {
+        fio_crossing_wake(self);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(loop_new_handle_doc, "_new_handle($self, callback, /, *args, context=None)\n"
+                                  "--\n\n"
+                                  "A Handle that is not scheduled: _add_callback() takes it.");
+
+static PyObject *
+loop_new_handle(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const loop_call_params params = {"_new_handle", NULL};
+    fio_call call;
+    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
+        return NULL;
+    }
+    return fio_handle_new(self, &call);
+}
+
+PyDoc_STRVAR(loop_add_callback_doc, "_add_callback($self, handle, /)\n"
+                                    "--\n\n"
+                                    "Put a Handle into the ready queue unless it is cancelled.");
+
+static PyObject *
+loop_add_callback(FioLoop *self, PyObject *handle)
+{
+    if (!Py_IS_TYPE(handle, self->st->HandleType)) {
+        PyErr_Format(PyExc_TypeError, "handle must be a Handle of this loop, not %.200s",
+                     Py_TYPE(handle)->tp_name);
+        return NULL;
+    }
+    if (!((FioHandle *)handle)->cancelled) {
+        if (fio_ready_push(&self->ready, (uintptr_t)Py_NewRef(handle)) < 0) {
+            Py_DECREF(handle);
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
 }
 
 /* -- attributes -----------------------------------------------------------------------------------
@@ -449,6 +576,46 @@ loop_set_object(FioLoop *self, PyObject *value, void *closure)
     return 0;
 }
 
+/* asyncio's queues of handles, as lists made for the reader. */
+static PyObject *
+loop_get_ready(FioLoop *self, void *Py_UNUSED(closure))
+{
+    return fio_ready_list(self);
+}
+
+static PyObject *
+loop_get_scheduled(FioLoop *self, void *Py_UNUSED(closure))
+{
+    return fio_timers_list(self);
+}
+
+static int
+loop_set_queue(FioLoop *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
+{
+    /* BaseEventLoop.__init__() puts its empty ones here; anything else would be lost. */
+    Py_ssize_t size = value == NULL ? -1 : PyObject_Size(value);
+    if (size != 0) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_AttributeError, "the queues of this loop are not replaceable");
+        }
+        return -1;
+    }
+    return 0;
+}
+
+/* Somebody may put a clock of his own into the instance. */
+static int
+loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
+{
+    if (PyObject_GenericSetAttr((PyObject *)self, name, value) < 0) {
+        return -1;
+    }
+    if (PyUnicode_Compare(name, self->st->str_time) != 0) {
+        return 0;
+    }
+    return fio_timer_check_clock(self);
+}
+
 #define LOOP_MEMBER(name) (void *)(intptr_t)offsetof(FioLoop, name)
 
 /* asyncio's private names: BaseEventLoop's methods and other libraries use them. */
@@ -457,6 +624,8 @@ static PyGetSetDef loop_getset[] = {
     {"_current_handle", (getter)loop_get_object, (setter)loop_set_object, NULL,
      LOOP_MEMBER(current_handle)},
     {"_debug", (getter)loop_get_flag, (setter)loop_set_flag, NULL, LOOP_MEMBER(debug)},
+    {"_ready", (getter)loop_get_ready, (setter)loop_set_queue, NULL, NULL},
+    {"_scheduled", (getter)loop_get_scheduled, (setter)loop_set_queue, NULL, NULL},
     {"_stopping", (getter)loop_get_flag, (setter)loop_set_flag, NULL, LOOP_MEMBER(stopping)},
     {"_task_factory", (getter)loop_get_object, (setter)loop_set_object, NULL,
      LOOP_MEMBER(task_factory)},
@@ -464,9 +633,60 @@ static PyGetSetDef loop_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+PyDoc_STRVAR(loop_add_reader_doc,
+             "add_reader($self, fd, callback, /, *args)\n"
+             "--\n\n"
+             "Call callback(*args) whenever fd (an int or an object with fileno()) can be read.\n\n"
+             "Replaces the reader before. Raises ValueError for what is no descriptor,\n"
+             "PermissionError for a regular file, RuntimeError where a transport uses it.");
+
+PyDoc_STRVAR(loop_add_writer_doc,
+             "add_writer($self, fd, callback, /, *args)\n"
+             "--\n\n"
+             "Call callback(*args) whenever fd can be written to; otherwise as add_reader().");
+
+PyDoc_STRVAR(loop_remove_reader_doc, "remove_reader($self, fd, /)\n"
+                                     "--\n\n"
+                                     "End add_reader(); True if there was one.");
+
+PyDoc_STRVAR(loop_remove_writer_doc, "remove_writer($self, fd, /)\n"
+                                     "--\n\n"
+                                     "End add_writer(); True if there was one.");
+
+PyDoc_STRVAR(loop_ensure_fd_no_transport_doc,
+             "_ensure_fd_no_transport($self, fd, /)\n"
+             "--\n\n"
+             "Raise RuntimeError where a transport of this loop uses fd.");
+
+PyDoc_STRVAR(loop_signal_wakeup_fd_doc, "_signal_wakeup_fd($self, /)\n"
+                                        "--\n\n"
+                                        "The descriptor for signal.set_wakeup_fd().");
+
+PyDoc_STRVAR(loop_signal_forward_doc, "_signal_forward($self, fd, /)\n"
+                                      "--\n\n"
+                                      "Write signal numbers to fd too; -1: to none.");
+
 static PyMethodDef loop_methods[] = {
+    {"_add_callback", (PyCFunction)loop_add_callback, METH_O, loop_add_callback_doc},
+    {"_add_reader", FIO_METHOD(fio_poll_add_reader_unchecked), METH_FASTCALL, loop_add_reader_doc},
+    {"_add_writer", FIO_METHOD(fio_poll_add_writer_unchecked), METH_FASTCALL, loop_add_writer_doc},
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
+    {"_ensure_fd_no_transport", (PyCFunction)fio_poll_ensure_no_transport, METH_O,
+     loop_ensure_fd_no_transport_doc},
+    {"_new_handle", FIO_METHOD(loop_new_handle), METH_FASTCALL | METH_KEYWORDS,
+     loop_new_handle_doc},
+    {"_remove_reader", (PyCFunction)fio_poll_remove_reader_unchecked, METH_O,
+     loop_remove_reader_doc},
+    {"_remove_writer", (PyCFunction)fio_poll_remove_writer_unchecked, METH_O,
+     loop_remove_writer_doc},
     {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
+    {"_run_once", (PyCFunction)loop_run_once, METH_NOARGS, loop_run_once_doc},
+    {"_signal_forward", (PyCFunction)fio_signal_forward, METH_O, loop_signal_forward_doc},
+    {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
+     loop_signal_wakeup_fd_doc},
+    {"_write_to_self", (PyCFunction)loop_write_to_self, METH_NOARGS, loop_write_to_self_doc},
+    {"add_reader", FIO_METHOD(fio_poll_add_reader), METH_FASTCALL, loop_add_reader_doc},
+    {"add_writer", FIO_METHOD(fio_poll_add_writer), METH_FASTCALL, loop_add_writer_doc},
     {"call_at", FIO_METHOD(loop_call_at), METH_FASTCALL | METH_KEYWORDS, loop_call_at_doc},
     {"call_later", FIO_METHOD(loop_call_later), METH_FASTCALL | METH_KEYWORDS, loop_call_later_doc},
     {"call_soon", FIO_METHOD(loop_call_soon), METH_FASTCALL | METH_KEYWORDS, loop_call_soon_doc},
@@ -474,22 +694,23 @@ static PyMethodDef loop_methods[] = {
      loop_call_soon_threadsafe_doc},
     {"close", (PyCFunction)loop_close, METH_NOARGS, loop_close_doc},
     {"create_future", (PyCFunction)loop_create_future, METH_NOARGS, loop_create_future_doc},
+    {"create_task", FIO_METHOD(loop_create_task), METH_FASTCALL | METH_KEYWORDS,
+     loop_create_task_doc},
     {"get_debug", (PyCFunction)loop_get_debug, METH_NOARGS, loop_get_debug_doc},
     {"is_closed", (PyCFunction)loop_is_closed, METH_NOARGS, loop_is_closed_doc},
     {"is_running", (PyCFunction)loop_is_running, METH_NOARGS, loop_is_running_doc},
+    {"remove_reader", (PyCFunction)fio_poll_remove_reader, METH_O, loop_remove_reader_doc},
+    {"remove_writer", (PyCFunction)fio_poll_remove_writer, METH_O, loop_remove_writer_doc},
     {"stop", (PyCFunction)loop_stop, METH_NOARGS, loop_stop_doc},
-    {"time", (PyCFunction)loop_time, METH_NOARGS, loop_time_doc},
+    {"time", (PyCFunction)fio_timer_time, METH_NOARGS, loop_time_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot loop_slots[] = {
-    {Py_tp_new, loop_new},
-    {Py_tp_dealloc, loop_dealloc},
-    {Py_tp_traverse, loop_traverse},
-    {Py_tp_clear, loop_clear},
-    {Py_tp_methods, loop_methods},
-    {Py_tp_getset, loop_getset},
-    {0, NULL},
+    {Py_tp_new, loop_new},           {Py_tp_dealloc, loop_dealloc},
+    {Py_tp_traverse, loop_traverse}, {Py_tp_setattro, loop_setattro},
+    {Py_tp_clear, loop_clear},       {Py_tp_methods, loop_methods},
+    {Py_tp_getset, loop_getset},     {0, NULL},
 };
 
 static PyType_Spec loop_spec = {

@@ -86,6 +86,21 @@ fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg)
     return 0;
 }
 
+PyObject *
+fio_ready_list(FioLoop *loop)
+{
+    fio_ready_ring *ring = &loop->ready;
+    PyObject *list = PyList_New(0);
+    for (size_t i = ring->head; list != NULL && i != ring->head + ring->count; i++) {
+        uintptr_t item = ring->items[i & (ring->capacity - 1)];
+        if (item != 0 && (item & READY_DEFERRED) == 0
+            && PyList_Append(list, (PyObject *)item) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 int
 fio_loop_defer(FioLoop *loop, fio_deferred *deferred)
 {

@@ -27,6 +27,9 @@ void fio_ready_run(FioLoop *loop);
 /* Drops all entries. */
 void fio_ready_clear(FioLoop *loop);
 
+/* The Handles that wait in the ring, in order. */
+FIO_MUST_CHECK PyObject *fio_ready_list(FioLoop *loop);
+
 int fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg);
 
 #endif

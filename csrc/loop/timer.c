@@ -5,6 +5,8 @@
 
 #include "loop/timer.h"
 
+#include "loop/report.h"
+
 #include <limits.h>
 #include <math.h>
 #include <time.h>
@@ -21,6 +23,54 @@ fio_loop_now(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
     return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+PyObject *
+fio_timer_time(FioLoop *Py_UNUSED(loop), PyObject *Py_UNUSED(unused))
+{
+    return PyFloat_FromDouble((double)fio_loop_now() * 1e-9);
+}
+
+int
+fio_timer_check_clock(FioLoop *loop)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)loop, loop->st->str_time);
+    if (method == NULL) {
+        return -1;
+    }
+    loop->foreign_time = !PyCFunction_Check(method)
+                         || PyCFunction_GET_FUNCTION(method) != (PyCFunction)fio_timer_time;
+    Py_DECREF(method);
+    return 0;
+}
+
+double
+fio_timer_clock_seconds(FioLoop *loop)
+{
+    if (FIO_LIKELY(!loop->foreign_time)) {
+        return (double)fio_loop_now() * 1e-9;
+    }
+    PyObject *now = PyObject_CallMethodNoArgs((PyObject *)loop, loop->st->str_time);
+    if (now == NULL) {
+        return -1.0;
+    }
+    double seconds = PyFloat_AsDouble(now);
+    Py_DECREF(now);
+    return seconds;
+}
+
+int64_t
+fio_timer_clock(FioLoop *loop)
+{
+    if (FIO_LIKELY(!loop->foreign_time)) {
+        return fio_loop_now();
+    }
+    double seconds = fio_timer_clock_seconds(loop);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        fio_report_fatal(loop);
+        return 0;
+    }
+    return fio_timer_nanoseconds(seconds);
 }
 
 int64_t
@@ -185,6 +235,19 @@ fio_timers_free(FioLoop *loop)
     PyMem_Free(heap->items);
     heap->items = NULL;
     heap->capacity = 0;
+}
+
+PyObject *
+fio_timers_list(FioLoop *loop)
+{
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = 0; list != NULL && i < loop->timers.size; i++) {
+        PyObject *handle = fio_timer_handle_of(loop->timers.items[i].timer);
+        if (handle != NULL && PyList_Append(list, handle) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
 }
 
 int

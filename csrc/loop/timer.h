@@ -12,6 +12,19 @@
  * reached it within one nanosecond (asyncio: base_events._run_once adds the clock's resolution). */
 int64_t fio_timer_nanoseconds(double seconds);
 
+/* loop.time() in nanoseconds: our clock, or the method a subclass or a test put in its place. An
+ * exception of the latter ends the run. */
+int64_t fio_timer_clock(FioLoop *loop);
+
+/* The same in seconds for call_later(); -1.0 with an exception set. */
+double fio_timer_clock_seconds(FioLoop *loop);
+
+/* Looks whether loop.time() is ours; -1 with an exception set. */
+FIO_MUST_CHECK int fio_timer_check_clock(FioLoop *loop);
+
+/* The method itself. */
+PyObject *fio_timer_time(FioLoop *loop, PyObject *unused);
+
 /* Milliseconds until the first timer is due, rounded up; 0 when one is, -1 when there is none. */
 int fio_timer_wait(FioLoop *loop, int64_t now);
 
@@ -20,6 +33,9 @@ void fio_timers_fire(FioLoop *loop, int64_t now);
 
 /* Empties the heap; C timers are not fired. */
 void fio_timers_free(FioLoop *loop);
+
+/* The TimerHandles of the heap, in the heap's order (the first is the next to fire). */
+FIO_MUST_CHECK PyObject *fio_timers_list(FioLoop *loop);
 
 int fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg);
 

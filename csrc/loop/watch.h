@@ -1,11 +1,32 @@
 #ifndef FIO_LOOP_WATCH_H
 #define FIO_LOOP_WATCH_H
 
-/* Watches from inside the room. */
+/* Watches from inside the room: two files implement this header, one for Linux on epoll, one for
+ * everywhere else on uv_poll_t. */
 
 #include "loop/loop.h"
 
-/* Ends all watches that are still open: the loop closes. */
+/* Makes loop->watches; 0, or -1 with an exception set. */
+FIO_MUST_CHECK int fio_watches_open(FioLoop *loop);
+
+/* Ends all watches that are still open, calling their on_closed, and frees loop->watches. */
 void fio_watches_close(FioLoop *loop);
+
+/* Asks the kernel and calls on_ready of what is ready. Waits at most `milliseconds` for the first
+ * event, with the GIL let go: 0 not at all, -1 without end. */
+void fio_watches_poll(FioLoop *loop, int milliseconds);
+
+/* A watch ended and its on_closed has not been called yet: do not wait long. */
+bool fio_watches_closing(const FioLoop *loop);
+
+/* The open watch of a descriptor, or NULL. */
+fio_watch *fio_watch_of(const FioLoop *loop, int fd);
+
+/* Has the kernel know now what fio_watch_set() asked for: 0, or -1 with OSError set (a regular
+ * file cannot be watched: PermissionError). */
+FIO_MUST_CHECK int fio_watch_commit(fio_watch *watch);
+
+/* Calls `visit` with every open watch. */
+int fio_watches_visit(FioLoop *loop, int (*visit)(fio_watch *watch, void *arg), void *arg);
 
 #endif

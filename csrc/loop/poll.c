@@ -1,0 +1,418 @@
+/* add_reader(), add_writer() and their opposites: one watch a descriptor, shared by its reader and
+ * its writer, each a Handle that goes to the ready ring whenever the descriptor is ready. Follows
+ * asyncio.selector_events, with the errors of selectors.EpollSelector. */
+
+#include "loop/poll.h"
+
+#include "base/errors.h"
+#include "loop/ready.h"
+#include "loop/report.h"
+#include "loop/watch.h"
+
+typedef struct {
+    fio_watch watch;
+    PyObject *file;    /* owned: what was given as the descriptor, perhaps closed by now */
+    FioHandle *reader; /* owned or NULL */
+    FioHandle *writer; /* owned or NULL */
+} fio_poller;
+
+int
+fio_poll_fileno(PyObject *file)
+{
+    long fd = -1;
+    if (PyLong_Check(file)) {
+        fd = PyLong_AsLong(file);
+        if (fd == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    else {
+        PyObject *number = PyObject_CallMethod(file, "fileno", NULL);
+        PyObject *integer = number == NULL ? NULL : PyNumber_Long(number);
+        Py_XDECREF(number);
+        fd = integer == NULL ? -1 : PyLong_AsLong(integer);
+        Py_XDECREF(integer);
+        if (PyErr_Occurred()) {
+            if (PyErr_ExceptionMatches(PyExc_AttributeError)
+                || PyErr_ExceptionMatches(PyExc_TypeError)
+                || PyErr_ExceptionMatches(PyExc_ValueError)) {
+                PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
+            }
+            return -1;
+        }
+    }
+    if (fd < 0 || fd > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
+        return -1;
+    }
+    return (int)fd;
+}
+
+/* -- the poller of a descriptor -------------------------------------------------------------------
+ */
+
+static void
+poller_queue(fio_poller *self, FioHandle *handle)
+{
+    if (fio_ready_push(&self->watch.loop->ready, (uintptr_t)Py_NewRef((PyObject *)handle)) < 0) {
+        Py_DECREF(handle);
+        fio_loop_report(self->watch.loop, "no memory for a ready callback", NULL);
+    }
+}
+
+static void poller_drop(fio_poller *self, FioHandle **slot);
+
+static void
+poller_on_ready(fio_watch *watch, int events)
+{
+    fio_poller *self = FIO_CONTAINER_OF(watch, fio_poller, watch);
+    /* asyncio: selector_events._process_events */
+    if ((events & UV_READABLE) != 0 && self->reader != NULL) {
+        if (self->reader->cancelled) {
+            poller_drop(self, &self->reader);
+        }
+        else {
+            poller_queue(self, self->reader);
+        }
+    }
+    if ((events & UV_WRITABLE) != 0 && self->writer != NULL) {
+        if (self->writer->cancelled) {
+            poller_drop(self, &self->writer);
+        }
+        else {
+            poller_queue(self, self->writer);
+        }
+    }
+}
+
+static void
+poller_on_closed(fio_watch *watch)
+{
+    fio_poller *self = FIO_CONTAINER_OF(watch, fio_poller, watch);
+    Py_CLEAR(self->reader);
+    Py_CLEAR(self->writer);
+    Py_CLEAR(self->file);
+    PyMem_Free(self);
+}
+
+static fio_poller *
+poller_of(FioLoop *loop, int fd)
+{
+    fio_watch *watch = fio_watch_of(loop, fd);
+    if (watch == NULL || watch->on_ready != poller_on_ready) {
+        return NULL;
+    }
+    return FIO_CONTAINER_OF(watch, fio_poller, watch);
+}
+
+static void
+poller_update(fio_poller *self)
+{
+    int events = (self->reader != NULL ? UV_READABLE : 0)
+                 | (self->writer != NULL ? UV_WRITABLE : 0);
+    if (events == 0) {
+        fio_watch_close(&self->watch);
+    }
+    else {
+        fio_watch_set(&self->watch, events);
+    }
+}
+
+/* Ends one of the two registrations, and the watch with the last one. */
+static void
+poller_drop(fio_poller *self, FioHandle **slot)
+{
+    FioHandle *handle = *slot;
+    *slot = NULL;
+    poller_update(self);
+    if (fio_handle_cancel(handle) < 0) {
+        PyErr_WriteUnraisable((PyObject *)handle);
+    }
+    Py_DECREF(handle);
+}
+
+static fio_poller *
+poller_new(FioLoop *loop, int fd, PyObject *file)
+{
+    fio_poller *self = PyMem_Calloc(1, sizeof(fio_poller));
+    if (self == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    self->watch.on_ready = poller_on_ready;
+    self->watch.on_closed = poller_on_closed;
+    if (fio_watch_open(loop, &self->watch, fd) < 0) {
+        PyMem_Free(self);
+        return NULL;
+    }
+    self->file = Py_NewRef(file);
+    return self;
+}
+
+/* -- methods --------------------------------------------------------------------------------------
+ */
+
+static int
+poll_refuse(PyObject *file, const fio_watch *watch)
+{
+    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", file,
+                 watch->transport == NULL ? Py_None : watch->transport);
+    return -1;
+}
+
+static int
+poll_check_free(FioLoop *loop, PyObject *file)
+{
+    int fd = -1;
+    if (PyLong_Check(file)) {
+        fd = (int)PyLong_AsLong(file);
+    }
+    else {
+        fd = fio_poll_fileno(file);
+    }
+    if (fd < 0) {
+        /* asyncio: a negative number is nobody's; only what is no file at all is an error here. */
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    const fio_watch *watch = fio_watch_of(loop, fd);
+    if (watch != NULL && watch->on_ready != poller_on_ready) {
+        return poll_refuse(file, watch);
+    }
+    return 0;
+}
+
+PyObject *
+fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file)
+{
+    if (poll_check_free(loop, file) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+poll_check_args(FioLoop *loop, Py_ssize_t nargs, const char *name)
+{
+    if (nargs < 2) {
+        PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'", name,
+                     nargs == 0 ? "fd" : "callback");
+        return -1;
+    }
+    if (loop->closed) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    return 0;
+}
+
+/* The handle takes its place beside or instead of what is registered; `handle` is borrowed. */
+static int
+poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
+{
+    int fd = fio_poll_fileno(file);
+    if (fd < 0) {
+        return -1;
+    }
+    fio_watch *watch = fio_watch_of(loop, fd);
+    if (watch != NULL && watch->on_ready != poller_on_ready) {
+        return poll_refuse(file, watch);
+    }
+    fio_poller *self = watch != NULL ? poller_of(loop, fd) : poller_new(loop, fd, file);
+    if (self == NULL) {
+        return -1;
+    }
+    FioHandle **slot = (FioHandle **)((char *)self + offset);
+    FioHandle *old = *slot;
+    *slot = (FioHandle *)Py_NewRef((PyObject *)handle);
+    poller_update(self);
+    int result = fio_watch_commit(&self->watch);
+    if (result < 0) {
+        /* As before, with the error for the caller. */
+        *slot = old;
+        Py_DECREF(handle);
+        poller_update(self);
+        return -1;
+    }
+    if (old != NULL) {
+        result = fio_handle_cancel(old);
+        Py_DECREF(old);
+    }
+    return result;
+}
+
+static PyObject *
+poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t offset)
+{
+    const fio_call call = {.callback = args[1], .args = args + 2, .nargs = nargs - 2};
+    PyObject *handle = fio_handle_new(loop, &call);
+    if (handle != NULL && poll_register(loop, args[0], (FioHandle *)handle, offset) < 0) {
+        Py_CLEAR(handle);
+    }
+    return handle;
+}
+
+static PyObject *
+poll_add_checked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t offset)
+{
+    if (poll_check_free(loop, args[0]) < 0) {
+        return NULL;
+    }
+    PyObject *handle = poll_add(loop, args, nargs, offset);
+    if (handle == NULL) {
+        return NULL;
+    }
+    Py_DECREF(handle);
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (poll_check_args(loop, nargs, "add_reader") < 0) {
+        return NULL;
+    }
+    return poll_add_checked(loop, args, nargs, offsetof(fio_poller, reader));
+}
+
+PyObject *
+fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (poll_check_args(loop, nargs, "add_writer") < 0) {
+        return NULL;
+    }
+    return poll_add_checked(loop, args, nargs, offsetof(fio_poller, writer));
+}
+
+PyObject *
+fio_poll_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (poll_check_args(loop, nargs, "_add_reader") < 0) {
+        return NULL;
+    }
+    return poll_add(loop, args, nargs, offsetof(fio_poller, reader));
+}
+
+PyObject *
+fio_poll_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (poll_check_args(loop, nargs, "_add_writer") < 0) {
+        return NULL;
+    }
+    return poll_add(loop, args, nargs, offsetof(fio_poller, writer));
+}
+
+typedef struct {
+    PyObject *file;
+    fio_poller *found;
+} poll_search;
+
+static int
+poll_match(fio_watch *watch, void *arg)
+{
+    poll_search *search = arg;
+    fio_poller *poller = watch->on_ready == poller_on_ready
+                             ? FIO_CONTAINER_OF(watch, fio_poller, watch)
+                             : NULL;
+    if (poller == NULL || poller->file != search->file) {
+        return 0;
+    }
+    search->found = poller;
+    return 1;
+}
+
+/* 1 with *found set or NULL, -1 with an exception set. */
+static int
+poll_find(FioLoop *loop, PyObject *file, fio_poller **found)
+{
+    *found = NULL;
+    int fd = fio_poll_fileno(file);
+    if (fd >= 0) {
+        *found = poller_of(loop, fd);
+        return 0;
+    }
+    /* selectors._BaseSelectorImpl._fileobj_lookup: an object that is closed by now is looked for
+     * among those registered. */
+    if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+        return -1;
+    }
+    poll_search search = {file, NULL};
+    (void)fio_watches_visit(loop, poll_match, &search);
+    *found = search.found;
+    if (search.found == NULL) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+static PyObject *
+poll_remove(FioLoop *loop, PyObject *file, size_t offset)
+{
+    if (loop->closed) {
+        Py_RETURN_FALSE;
+    }
+    fio_poller *self = NULL;
+    if (poll_find(loop, file, &self) < 0) {
+        return NULL;
+    }
+    FioHandle **slot = self == NULL ? NULL : (FioHandle **)((char *)self + offset);
+    if (slot == NULL || *slot == NULL) {
+        Py_RETURN_FALSE;
+    }
+    poller_drop(self, slot);
+    Py_RETURN_TRUE;
+}
+
+PyObject *
+fio_poll_remove_reader_unchecked(FioLoop *loop, PyObject *file)
+{
+    return poll_remove(loop, file, offsetof(fio_poller, reader));
+}
+
+PyObject *
+fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file)
+{
+    return poll_remove(loop, file, offsetof(fio_poller, writer));
+}
+
+PyObject *
+fio_poll_remove_reader(FioLoop *loop, PyObject *file)
+{
+    return poll_check_free(loop, file) < 0 ? NULL : fio_poll_remove_reader_unchecked(loop, file);
+}
+
+PyObject *
+fio_poll_remove_writer(FioLoop *loop, PyObject *file)
+{
+    return poll_check_free(loop, file) < 0 ? NULL : fio_poll_remove_writer_unchecked(loop, file);
+}
+
+typedef struct {
+    visitproc visit;
+    void *arg;
+} poll_visit_state;
+
+static int
+poll_visit(fio_watch *watch, void *state)
+{
+    visitproc visit = ((poll_visit_state *)state)->visit;
+    void *arg = ((poll_visit_state *)state)->arg;
+    if (watch->on_ready == poller_on_ready) {
+        fio_poller *self = FIO_CONTAINER_OF(watch, fio_poller, watch);
+        Py_VISIT(self->file);
+        Py_VISIT((PyObject *)self->reader);
+        Py_VISIT((PyObject *)self->writer);
+    }
+    return 0;
+}
+
+int
+fio_poll_traverse(FioLoop *loop, visitproc visit, void *arg)
+{
+    poll_visit_state state = {visit, arg};
+    return fio_watches_visit(loop, poll_visit, &state);
+}

@@ -1,0 +1,28 @@
+#ifndef FIO_LOOP_POLL_H
+#define FIO_LOOP_POLL_H
+
+/* add_reader() and its family: the table of methods is part of the Loop type's. */
+
+#include "loop/callback.h"
+
+/* METH_FASTCALL: (fd, callback, *args). The two with an underscore return the Handle. */
+PyObject *fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
+PyObject *fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
+PyObject *fio_poll_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
+PyObject *fio_poll_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
+
+/* METH_O: (fd). True if there was one. */
+PyObject *fio_poll_remove_reader(FioLoop *loop, PyObject *file);
+PyObject *fio_poll_remove_writer(FioLoop *loop, PyObject *file);
+PyObject *fio_poll_remove_reader_unchecked(FioLoop *loop, PyObject *file);
+PyObject *fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file);
+
+/* METH_O: RuntimeError where a transport of the loop uses the descriptor. */
+PyObject *fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file);
+
+/* The descriptor of an int or of an object with fileno(); -1 with ValueError set. */
+FIO_MUST_CHECK int fio_poll_fileno(PyObject *file);
+
+int fio_poll_traverse(FioLoop *loop, visitproc visit, void *arg);
+
+#endif

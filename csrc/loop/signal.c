@@ -1,0 +1,130 @@
+/* How signals end a poll. Python's C handler writes the number of each signal into a pipe
+ * (signal.set_wakeup_fd), which the loop watches like any descriptor: so that a signal which comes
+ * just before the poll ends it too, and none is lost while the loop is busy. The set-up and what
+ * becomes of the numbers is Python (fastaio/loop.py). */
+
+#include "loop/signal.h"
+
+#include "base/errors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Signals taken at once; the rest is read in the next turn. */
+#define SIGNAL_BATCH 256
+
+typedef struct fio_signals {
+    fio_watch watch; /* of the reading end */
+    int read_fd;
+    int write_fd;
+    int forward_fd; /* -1, or a descriptor of somebody else's that was there before ours */
+} fio_signals;
+
+static void
+signal_on_ready(fio_watch *watch, int Py_UNUSED(events))
+{
+    fio_signals *self = FIO_CONTAINER_OF(watch, fio_signals, watch);
+    FioLoop *loop = watch->loop;
+    char numbers[SIGNAL_BATCH];
+    ssize_t count = read(self->read_fd, numbers, sizeof(numbers));
+    if (count <= 0) {
+        return; /* nobody but the handler writes here, so there is nothing but EAGAIN to meet */
+    }
+    if (self->forward_fd >= 0) {
+        /* Full or gone: its owner's concern, as it would be without us. */
+        ssize_t written = write(self->forward_fd, numbers, (size_t)count);
+        (void)written;
+    }
+    PyObject *result = PyObject_CallMethod((PyObject *)loop, "_process_self_data", "y#", numbers,
+                                           (Py_ssize_t)count);
+    if (result == NULL) {
+        fio_loop_report(loop, "Exception while a signal was handled", NULL);
+    }
+    Py_XDECREF(result);
+}
+
+static int
+signal_pipe(int ends[2])
+{
+    if (pipe(ends) < 0) {
+        return -1;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (fcntl(ends[i], F_SETFD, FD_CLOEXEC) < 0 || fcntl(ends[i], F_SETFL, O_NONBLOCK) < 0) {
+            (void)close(ends[0]);
+            (void)close(ends[1]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static fio_signals *
+signal_open(FioLoop *loop)
+{
+    fio_signals *self = PyMem_Calloc(1, sizeof(fio_signals));
+    if (self == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    int ends[2] = {-1, -1};
+    if (signal_pipe(ends) < 0) {
+        fio_raise_errno(errno);
+        PyMem_Free(self);
+        return NULL;
+    }
+    self->watch.on_ready = signal_on_ready;
+    self->read_fd = ends[0];
+    self->write_fd = ends[1];
+    self->forward_fd = -1;
+    if (fio_watch_open(loop, &self->watch, self->read_fd) < 0) {
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        PyMem_Free(self);
+        return NULL;
+    }
+    fio_watch_set(&self->watch, UV_READABLE);
+    return self;
+}
+
+PyObject *
+fio_signal_wakeup_fd(FioLoop *loop, PyObject *Py_UNUSED(unused))
+{
+    if (loop->closed) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return NULL;
+    }
+    if (loop->signals == NULL) {
+        loop->signals = signal_open(loop);
+        if (loop->signals == NULL) {
+            return NULL;
+        }
+    }
+    return PyLong_FromLong(loop->signals->write_fd);
+}
+
+PyObject *
+fio_signal_forward(FioLoop *loop, PyObject *fd)
+{
+    long number = PyLong_AsLong(fd);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (loop->signals != NULL) {
+        loop->signals->forward_fd = number == loop->signals->write_fd ? -1 : (int)number;
+    }
+    Py_RETURN_NONE;
+}
+
+void
+fio_signal_free(FioLoop *loop)
+{
+    fio_signals *self = loop->signals;
+    loop->signals = NULL;
+    if (self != NULL) {
+        (void)close(self->read_fd);
+        (void)close(self->write_fd);
+        PyMem_Free(self);
+    }
+}

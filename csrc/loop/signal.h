@@ -1,0 +1,17 @@
+#ifndef FIO_LOOP_SIGNAL_H
+#define FIO_LOOP_SIGNAL_H
+
+/* The pipe that signals ring; the methods stand in the Loop type's table. */
+
+#include "loop/loop.h"
+
+/* METH_NOARGS: the descriptor to give to signal.set_wakeup_fd(); made at the first call. */
+PyObject *fio_signal_wakeup_fd(FioLoop *loop, PyObject *unused);
+
+/* METH_O: another wake-up descriptor (int) that has to hear of signals too; -1: none. */
+PyObject *fio_signal_forward(FioLoop *loop, PyObject *fd);
+
+/* Closes the pipe; after all watches were closed. */
+void fio_signal_free(FioLoop *loop);
+
+#endif

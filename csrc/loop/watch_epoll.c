@@ -1,0 +1,364 @@
+/* Watching descriptors on Linux: an epoll set of our own, level-triggered, in which libuv's epoll
+ * descriptor stands as one more. Changes are gathered and told to the kernel before the next poll.
+ * Nobody has to be trusted: a descriptor may be closed, or closed and its number given to another
+ * file, while it is watched. */
+
+#include "loop/watch.h"
+
+#if FIO_WATCH_EPOLL
+
+#include "base/errors.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Events taken in one poll; what is more waits for the next turn. 3 KiB of stack. */
+#define WATCH_EVENTS 256
+
+/* Milliseconds until a registration the kernel had no memory for is tried again. */
+#define WATCH_RETRY 50
+
+/* The key of libuv's descriptor; no watch's: a descriptor is never negative. */
+#define WATCH_UV_KEY UINT64_MAX
+
+#define WATCH_FIRST_CAPACITY 64
+
+struct fio_watches {
+    int epoll_fd;
+    uint32_t generation; /* of the last watch opened */
+    int capacity;
+    fio_watch **by_fd; /* owned array of borrowed watches; NULL where none is open */
+    fio_node changed;  /* watches of which the kernel is to be told */
+    fio_node closed;   /* watches whose on_closed is still to be called */
+};
+
+static uint64_t
+watch_key(const fio_watch *watch)
+{
+    return (uint64_t)watch->generation << 32 | (uint32_t)watch->fd;
+}
+
+int
+fio_watches_open(FioLoop *loop)
+{
+    struct fio_watches *watches = PyMem_Calloc(1, sizeof(struct fio_watches));
+    if (watches == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    fio_list_init(&watches->changed);
+    fio_list_init(&watches->closed);
+    watches->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
+    if (watches->epoll_fd < 0
+        || epoll_ctl(watches->epoll_fd, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0) {
+        fio_raise_errno(errno);
+        if (watches->epoll_fd >= 0) {
+            (void)close(watches->epoll_fd);
+        }
+        PyMem_Free(watches);
+        return -1;
+    }
+    loop->watches = watches;
+    return 0;
+}
+
+fio_watch *
+fio_watch_of(const FioLoop *loop, int fd)
+{
+    const struct fio_watches *watches = loop->watches;
+    return watches != NULL && fd >= 0 && fd < watches->capacity ? watches->by_fd[fd] : NULL;
+}
+
+static int
+watches_reserve(struct fio_watches *watches, int fd)
+{
+    if (fd < watches->capacity) {
+        return 0;
+    }
+    int capacity = watches->capacity == 0 ? WATCH_FIRST_CAPACITY : watches->capacity;
+    while (capacity <= fd) {
+        capacity = capacity > INT32_MAX / 2 ? INT32_MAX : capacity * 2;
+    }
+    fio_watch **by_fd = watches->by_fd;
+    PyMem_Resize(by_fd, fio_watch *, (size_t)capacity);
+    if (by_fd == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(by_fd + watches->capacity, 0,
+           (size_t)(capacity - watches->capacity) * sizeof(fio_watch *));
+    watches->by_fd = by_fd;
+    watches->capacity = capacity;
+    return 0;
+}
+
+int
+fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
+{
+    struct fio_watches *watches = loop->watches;
+    if (fd < 0 || watches == NULL) {
+        fio_raise_errno(EBADF);
+        return -1;
+    }
+    if (watches_reserve(watches, fd) < 0) {
+        return -1;
+    }
+    /* A watch that is still there lost its descriptor without a word: the number is ours now, and
+     * what the kernel still knows of the old file does not match our generation. */
+    watches->by_fd[fd] = watch;
+    watch->loop = loop;
+    watch->fd = fd;
+    watch->events = 0;
+    watch->armed = 0;
+    watch->generation = ++watches->generation;
+    fio_list_init(&watch->link);
+    watch->open = true;
+    return 0;
+}
+
+static int
+watch_control(const fio_watch *watch, int operation)
+{
+    struct epoll_event event = {
+        .events = ((watch->events & UV_READABLE) != 0 ? (uint32_t)EPOLLIN : 0)
+                  | ((watch->events & UV_WRITABLE) != 0 ? (uint32_t)EPOLLOUT : 0),
+        .data.u64 = watch_key(watch),
+    };
+    return epoll_ctl(watch->loop->watches->epoll_fd, operation, watch->fd, &event) < 0 ? -errno : 0;
+}
+
+/* Tells the kernel what the watch wants: 0 or -errno. */
+static int
+watch_apply(fio_watch *watch)
+{
+    fio_list_remove(&watch->link);
+    if (watch->events == watch->armed) {
+        return 0;
+    }
+    int err = 0;
+    if (watch->events == 0) {
+        /* It fails only where the kernel has forgotten the descriptor anyway. */
+        (void)watch_control(watch, EPOLL_CTL_DEL);
+    }
+    else {
+        err = watch_control(watch, watch->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD);
+        if (err == -ENOENT) {
+            err = watch_control(watch, EPOLL_CTL_ADD); /* closed and opened again under us */
+        }
+        else if (err == -EEXIST) {
+            err = watch_control(watch, EPOLL_CTL_MOD); /* known from an older watch */
+        }
+    }
+    watch->armed = err == 0 ? (uint8_t)watch->events : 0;
+    return err;
+}
+
+void
+fio_watch_set(fio_watch *watch, int events)
+{
+    if (!watch->open || watch->events == events || fio_watch_of(watch->loop, watch->fd) != watch) {
+        return;
+    }
+    watch->events = events;
+    /* That nobody wants to read any more is told to the kernel only if something comes in: most
+     * readers soon read on. A writable socket in contrast would end the next poll. */
+    bool missing = (events & ~watch->armed) != 0;
+    bool noisy = (watch->armed & ~events & UV_WRITABLE) != 0;
+    if ((missing || noisy) && fio_list_is_empty(&watch->link)) {
+        fio_list_append(&watch->loop->watches->changed, &watch->link);
+    }
+}
+
+int
+fio_watch_commit(fio_watch *watch)
+{
+    /* Also where nothing has changed: the descriptor may have been replaced since. */
+    if (watch->armed == watch->events && watch->events != 0) {
+        watch->armed = 0;
+    }
+    int err = watch_apply(watch);
+    if (err < 0) {
+        fio_raise_errno(-err);
+        return -1;
+    }
+    return 0;
+}
+
+static void
+watch_forget(fio_watch *watch)
+{
+    struct fio_watches *watches = watch->loop->watches;
+    if (watches->by_fd[watch->fd] == watch) {
+        watches->by_fd[watch->fd] = NULL;
+        if (watch->armed != 0) {
+            watch->events = 0;
+            (void)watch_control(watch, EPOLL_CTL_DEL);
+        }
+    }
+    watch->armed = 0;
+    watch->events = 0;
+    watch->open = false;
+    fio_list_remove(&watch->link);
+}
+
+void
+fio_watch_close(fio_watch *watch)
+{
+    if (!watch->open) {
+        return;
+    }
+    if (watch->loop->watches != NULL) {
+        watch_forget(watch);
+        fio_list_append(&watch->loop->watches->closed, &watch->link);
+        return;
+    }
+    /* A displaced watch that has outlived the loop's end. */
+    watch->open = false;
+    if (watch->on_closed != NULL) {
+        watch->on_closed(watch);
+    }
+}
+
+static void
+watches_call_closed(struct fio_watches *watches)
+{
+    while (!fio_list_is_empty(&watches->closed)) {
+        fio_watch *watch = FIO_CONTAINER_OF(watches->closed.next, fio_watch, link);
+        fio_list_remove(&watch->link);
+        if (watch->on_closed != NULL) {
+            watch->on_closed(watch);
+        }
+    }
+}
+
+bool
+fio_watches_closing(const FioLoop *loop)
+{
+    return !fio_list_is_empty(&loop->watches->closed);
+}
+
+void
+fio_watches_close(FioLoop *loop)
+{
+    struct fio_watches *watches = loop->watches;
+    if (watches == NULL) {
+        return;
+    }
+    /* Owners may close other watches, or free what they are part of. */
+    for (int fd = 0; fd < watches->capacity; fd++) {
+        if (watches->by_fd[fd] != NULL) {
+            fio_watch_close(watches->by_fd[fd]);
+            watches_call_closed(watches);
+        }
+    }
+    watches_call_closed(watches);
+    loop->watches = NULL;
+    (void)close(watches->epoll_fd);
+    PyMem_Free(watches->by_fd);
+    PyMem_Free(watches);
+}
+
+int
+fio_watches_visit(FioLoop *loop, int (*visit)(fio_watch *watch, void *arg), void *arg)
+{
+    struct fio_watches *watches = loop->watches;
+    int result = 0;
+    for (int fd = 0; watches != NULL && fd < watches->capacity && result == 0; fd++) {
+        if (watches->by_fd[fd] != NULL) {
+            result = visit(watches->by_fd[fd], arg);
+        }
+    }
+    return result;
+}
+
+/* Tells the kernel of all changes; true if some have to be tried again soon. */
+static bool
+watches_apply(struct fio_watches *watches)
+{
+    fio_node again;
+    fio_list_init(&again);
+    while (!fio_list_is_empty(&watches->changed)) {
+        fio_watch *watch = FIO_CONTAINER_OF(watches->changed.next, fio_watch, link);
+        int err = watch_apply(watch);
+        if (err == -ENOMEM || err == -ENOSPC) {
+            fio_list_append(&again, &watch->link);
+        }
+        else if (err < 0) {
+            watch->on_ready(watch, watch->events); /* the owner's next call meets the errno */
+        }
+    }
+    bool retry = !fio_list_is_empty(&again);
+    while (!fio_list_is_empty(&again)) {
+        fio_node *node = again.next;
+        fio_list_remove(node);
+        fio_list_append(&watches->changed, node);
+    }
+    return retry;
+}
+
+static void
+watches_dispatch_one(FioLoop *loop, const struct epoll_event *event)
+{
+    int fd = (int)(uint32_t)event->data.u64;
+    fio_watch *watch = fio_watch_of(loop, fd);
+    if (watch == NULL || watch_key(watch) != event->data.u64) {
+        if (watch == NULL) {
+            /* Left behind by a watch that was displaced; fails where the file is gone. */
+            (void)epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        }
+        return;
+    }
+    int events = ((event->events & EPOLLIN) != 0 ? UV_READABLE : 0)
+                 | ((event->events & EPOLLOUT) != 0 ? UV_WRITABLE : 0);
+    if ((event->events & ~(uint32_t)(EPOLLIN | EPOLLOUT)) != 0) {
+        events = UV_READABLE | UV_WRITABLE; /* selectors.EpollSelector.select */
+    }
+    events &= watch->events;
+    if (events == 0) {
+        (void)watch_apply(watch); /* nobody wants it: only takes something away */
+        return;
+    }
+    watch->on_ready(watch, events);
+}
+
+void
+fio_watches_poll(FioLoop *loop, int milliseconds)
+{
+    struct fio_watches *watches = loop->watches;
+    struct epoll_event events[WATCH_EVENTS];
+
+    watches_call_closed(watches);
+    if (!fio_list_is_empty(&watches->changed) && watches_apply(watches) && milliseconds != 0) {
+        milliseconds = milliseconds < 0 || milliseconds > WATCH_RETRY ? WATCH_RETRY : milliseconds;
+    }
+    int uv_wait = uv_backend_timeout(&loop->uv);
+    if (uv_wait >= 0 && (milliseconds < 0 || uv_wait < milliseconds)) {
+        milliseconds = uv_wait;
+    }
+    int count = 0;
+    if (milliseconds == 0) {
+        count = epoll_wait(watches->epoll_fd, events, WATCH_EVENTS, 0);
+    }
+    else {
+        loop->parked = PyEval_SaveThread();
+        count = epoll_wait(watches->epoll_fd, events, WATCH_EVENTS, milliseconds);
+        fio_loop_enter(loop);
+    }
+    /* A count of -1 is EINTR: the caller looks after signals. */
+    bool uv_ready = uv_wait >= 0;
+    for (int i = 0; i < count && loop->fatal == NULL; i++) {
+        if (events[i].data.u64 == WATCH_UV_KEY) {
+            uv_ready = true;
+        }
+        else {
+            watches_dispatch_one(loop, &events[i]);
+        }
+    }
+    if (uv_ready) {
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
+}
+
+#endif
