@@ -3,12 +3,14 @@
 
 #include "base/aio.h"
 #include "loop/loop.h"
+#include "server/router.h"
 
 static int
 module_exec(PyObject *module)
 {
     if (fio_state_init(fio_state_of_module(module)) < 0 || fio_aio_setup_types(module) < 0
-        || fio_loop_setup_types(module) < 0) {
+        || fio_loop_setup_types(module) < 0 || fio_route_setup_types(module) < 0
+        || fio_router_setup_types(module) < 0) {
         return -1;
     }
     return 0;

@@ -3,6 +3,7 @@
 
 #include "base/state.h"
 
+/* `attribute` is a dotted path below the module. */
 static PyObject *
 import_attribute(const char *module_name, const char *attribute)
 {
@@ -10,8 +11,16 @@ import_attribute(const char *module_name, const char *attribute)
     if (module == NULL) {
         return NULL;
     }
-    PyObject *value = PyObject_GetAttrString(module, attribute);
-    Py_DECREF(module);
+    PyObject *value = module;
+    const char *name = attribute;
+    while (value != NULL && *name != '\0') {
+        size_t size = strcspn(name, ".");
+        PyObject *part = PyUnicode_FromStringAndSize(name, (Py_ssize_t)size);
+        PyObject *next = part == NULL ? NULL : PyObject_GetAttr(value, part);
+        Py_XDECREF(part);
+        Py_SETREF(value, next);
+        name += size + (name[size] == '.');
+    }
     return value;
 }
 
@@ -25,6 +34,13 @@ fio_state_init(fio_state *st)
     }
     FIO_STATE_NAMES(X)
 #undef X
+#define X(field, text)                                  \
+    st->str_##field = PyUnicode_InternFromString(text); \
+    if (st->str_##field == NULL) {                      \
+        return -1;                                      \
+    }
+    FIO_STATE_TEXTS(X)
+#undef X
 #define X(field, module, attribute)                  \
     st->field = import_attribute(module, attribute); \
     if (st->field == NULL) {                         \
@@ -32,7 +48,25 @@ fio_state_init(fio_state *st)
     }
     FIO_STATE_IMPORTS(X)
 #undef X
+#define X(name)                       \
+    st->pool_##name = fio_pool_new(); \
+    if (st->pool_##name == NULL) {    \
+        return -1;                    \
+    }
+    FIO_STATE_POOLS(X)
+#undef X
     return 0;
+}
+
+PyObject *
+fio_state_import(PyObject **field, const char *module, const char *attribute)
+{
+    PyObject *value = import_attribute(module, attribute);
+    if (value != NULL) {
+        /* The import may have run code that came here before. */
+        Py_XSETREF(*field, value);
+    }
+    return value;
 }
 
 int
@@ -55,8 +89,12 @@ fio_state_traverse(fio_state *st, visitproc visit, void *arg)
 #define X(name) Py_VISIT(st->str_##name);
     FIO_STATE_NAMES(X)
 #undef X
+#define X(field, text) Py_VISIT(st->str_##field);
+    FIO_STATE_TEXTS(X)
+#undef X
 #define X(field, module, attribute) Py_VISIT(st->field);
     FIO_STATE_IMPORTS(X)
+    FIO_STATE_LAZY(X)
 #undef X
     return 0;
 }
@@ -70,8 +108,17 @@ fio_state_clear(fio_state *st)
 #define X(name) Py_CLEAR(st->str_##name);
     FIO_STATE_NAMES(X)
 #undef X
+#define X(field, text) Py_CLEAR(st->str_##field);
+    FIO_STATE_TEXTS(X)
+#undef X
 #define X(field, module, attribute) Py_CLEAR(st->field);
     FIO_STATE_IMPORTS(X)
+    FIO_STATE_LAZY(X)
+#undef X
+#define X(name)                      \
+    fio_pool_close(st->pool_##name); \
+    st->pool_##name = NULL;
+    FIO_STATE_POOLS(X)
 #undef X
     return 0;
 }

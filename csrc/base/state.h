@@ -2,6 +2,7 @@
 #define FIO_BASE_STATE_H
 
 #include "base/base.h"
+#include "base/pool.h"
 
 /* Everything the module owns, one line each: adding a type, a name or an import here is enough
  * to have it declared, made, visited and cleared. Keep each list sorted within its room. */
@@ -14,10 +15,27 @@
     X(TimerHandle)         \
     X(Link)                \
     X(Transport)           \
-    X(Listener)
+    X(Listener)            \
+    X(MatchInfo)           \
+    X(Route)               \
+    X(Router)              \
+    X(Request)             \
+    X(RequestRead)         \
+    X(StreamResponse)      \
+    X(Response)            \
+    X(FileResponse)        \
+    X(ResponseMeta)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
+    X(DELETE)                 \
+    X(GET)                    \
+    X(HEAD)                   \
+    X(OPTIONS)                \
+    X(PATCH)                  \
+    X(POST)                   \
+    X(PUT)                    \
+    X(__http_response__)      \
     X(__repr__)               \
     X(_callback_failed)       \
     X(_repr_info)             \
@@ -29,15 +47,26 @@
     X(create_future)          \
     X(done)                   \
     X(exception)              \
+    X(filename)               \
     X(handle)                 \
+    X(http)                   \
+    X(https)                  \
     X(loop)                   \
     X(message)                \
     X(protocol)               \
+    X(readany)                \
     X(set_exception)          \
     X(set_result)             \
     X(slow_callback_duration) \
     X(task)                   \
     X(transport)
+
+/* Interned strings that are no names: X(field, text); the field is str_<field>. */
+#define FIO_STATE_TEXTS(X)                          \
+    X(octet_stream, "application/octet-stream")     \
+    X(text_plain, "text/plain")                     \
+    X(text_plain_utf8, "text/plain; charset=utf-8") \
+    X(utf8, "utf-8")
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
 #define FIO_STATE_IMPORTS(X)                                        \
@@ -52,6 +81,35 @@
     X(aio_Transport, "asyncio.transports", "Transport")             \
     X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")
 
+/* Objects of other modules that an application may never need: X(field, module, attribute).
+ * Imported by the first fio_lazy_<field>(st). */
+#define FIO_STATE_LAZY(X)                                             \
+    X(json_default_decoder, "json", "_default_decoder")               \
+    X(json_default_encoder, "json", "_default_encoder")               \
+    X(json_dumps, "json", "dumps")                                    \
+    X(json_loads, "json", "loads")                                    \
+    X(json_make_encoder, "json.encoder", "c_make_encoder")            \
+    X(md_CIMultiDict, "multidict", "CIMultiDict")                     \
+    X(md_CIMultiDictProxy, "multidict", "CIMultiDictProxy")           \
+    X(md_MultiDict, "multidict", "MultiDict")                         \
+    X(md_MultiDictProxy, "multidict", "MultiDictProxy")               \
+    X(mime_guess_type, "mimetypes", "guess_type")                     \
+    X(aio_current_task, "asyncio.tasks", "current_task")              \
+    X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")         \
+    X(dt_utc, "datetime", "timezone.utc")                             \
+    X(types_MappingProxyType, "types", "MappingProxyType")            \
+    X(web_ETag, "fastaio.web.etag", "ETag")                           \
+    X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge") \
+    X(web_HttpVersion10, "fastaio.web.version", "HttpVersion10")      \
+    X(web_HttpVersion11, "fastaio.web.version", "HttpVersion11")      \
+    X(yarl_URL, "yarl", "URL")
+
+/* Freelists of one kind of memory block each (base/pool.h); the field is pool_<name>. */
+#define FIO_STATE_POOLS(X) \
+    X(head)                \
+    X(request)             \
+    X(response)
+
 typedef struct {
 #define X(name) PyTypeObject *name##Type;
     FIO_STATE_TYPES(X)
@@ -59,8 +117,15 @@ typedef struct {
 #define X(name) PyObject *str_##name;
     FIO_STATE_NAMES(X)
 #undef X
+#define X(field, text) PyObject *str_##field;
+    FIO_STATE_TEXTS(X)
+#undef X
 #define X(field, module, attribute) PyObject *field;
     FIO_STATE_IMPORTS(X)
+    FIO_STATE_LAZY(X)
+#undef X
+#define X(name) fio_pool *pool_##name;
+    FIO_STATE_POOLS(X)
 #undef X
 } fio_state;
 
@@ -87,6 +152,22 @@ fio_state_of_type(PyTypeObject *type)
     assert(module != NULL);
     return fio_state_of_module(module);
 }
+
+/* Imports `module` and keeps its `attribute` (a dotted path) in `*field`. Returns it, borrowed. */
+FIO_MUST_CHECK FIO_BORROWED PyObject *fio_state_import(PyObject **field, const char *module,
+                                                       const char *attribute);
+
+/* NULL: the import failed, exception set. */
+#define X(field, module, attribute)                                                     \
+    FIO_MUST_CHECK FIO_BORROWED static inline PyObject *fio_lazy_##field(fio_state *st) \
+    {                                                                                   \
+        if (FIO_LIKELY(st->field != NULL)) {                                            \
+            return st->field;                                                           \
+        }                                                                               \
+        return fio_state_import(&st->field, module, attribute);                         \
+    }
+FIO_STATE_LAZY(X)
+#undef X
 
 /* Makes the heap type of `spec` (bases: NULL, a type or a tuple) and keeps it in `*slot`. */
 FIO_MUST_CHECK int fio_state_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
