@@ -1,0 +1,4 @@
+"""The benchmarks.
+
+``python -m benchmarks.run`` measures HTTP, ``python -m benchmarks.micro`` the loop.
+"""
