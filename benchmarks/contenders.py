@@ -34,7 +34,7 @@ class Contender:
     programs: tuple[str, ...] = ()
     workloads: frozenset[str] = frozenset(WORKLOADS)
     prepare: Callable[[], object] | None = None
-    """Builds what has to be built; raises native.Unavailable."""
+    """Builds what has to be built; raises native.UnavailableError."""
 
     def absent(self) -> str | None:
         """Why it cannot run here, or None."""
@@ -45,7 +45,7 @@ class Contender:
         try:
             if self.prepare is not None:
                 self.prepare()
-        except native.Unavailable as error:
+        except native.UnavailableError as error:
             return str(error)
         return None
 
@@ -148,7 +148,7 @@ http {{
 
 
 def _climit_program() -> Path:
-    return native.program("servers/climit.c", ("libuv", "llhttp"))
+    return native.program("servers/climit.c", with_libraries=True)
 
 
 def _climit(start: Start) -> list[str]:

@@ -1,7 +1,6 @@
 """Pinned processes, and what they cost: CPU time, memory, system calls, and the load on them."""
 
 import contextlib
-import functools
 import os
 import re
 import resource
@@ -25,14 +24,13 @@ _LUA = Path(__file__).resolve().parent / "load" / "request.lua"
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
 
 
-class Failed(Exception):
+class ContenderError(Exception):
     """A contender did not start, died, or answered wrongly; the text says how."""
 
 
 def spawn(command: Sequence[str], cpu: int, **popen: Any) -> "subprocess.Popen[Any]":
     """Starts a process that stays on one CPU."""
-    pin = functools.partial(os.sched_setaffinity, 0, {cpu})
-    return subprocess.Popen(list(command), preexec_fn=pin, **popen)
+    return subprocess.Popen(["taskset", "-c", str(cpu), *command], **popen)
 
 
 def stop(process: "subprocess.Popen[Any]") -> None:
@@ -94,11 +92,13 @@ def wait_for_port(port: int, process: "subprocess.Popen[Any]", log: Path) -> Non
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise Failed(f"ended at its start: {log.read_text(errors='replace')[-800:].strip()}")
+            raise ContenderError(
+                f"ended at its start: {log.read_text(errors='replace')[-800:].strip()}"
+            )
         with contextlib.suppress(OSError), connect(port):
             return
         time.sleep(0.05)
-    raise Failed("took no connections in time")
+    raise ContenderError("took no connections in time")
 
 
 def raise_file_limit() -> None:
@@ -130,11 +130,11 @@ def wrk(port: int, request: Path, seconds: int, connections: int) -> Load:
     text, _ = process.communicate(timeout=seconds + 30)
     total = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", text)
     if total is None or int(total[1]) == 0:
-        raise Failed(f"no load: {text.strip()[-400:]}")
+        raise ContenderError(f"no load: {text.strip()[-400:]}")
     for trouble in ("Socket errors", "Non-2xx"):
         line = re.search(rf"^\s*{trouble}.*$", text, re.MULTILINE)
         if line:
-            raise Failed(line[0].strip())
+            raise ContenderError(line[0].strip())
     length = float(total[2]) * _UNITS[total[3]] / 1e6
     return Load(int(total[1]), length, _microseconds(text, "50"), _microseconds(text, "99"))
 
@@ -153,7 +153,7 @@ def system_calls(pid: int) -> Iterator["Counter[str]"]:
             first = tracer.stderr.readline()
             if "attached" not in first:
                 tracer.wait()
-                raise Failed(f"strace: {first.strip()}")
+                raise ContenderError(f"strace: {first.strip()}")
             try:
                 yield counts
             finally:
@@ -175,5 +175,5 @@ def child_cpu_ms(command: Sequence[str]) -> float:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise Failed(error.decode(errors="replace").strip()[-400:])
+        raise ContenderError(error.decode(errors="replace").strip()[-400:])
     return (used.ru_utime + used.ru_stime) * 1e3

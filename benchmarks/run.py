@@ -125,7 +125,7 @@ class Bench:
                 with measure.connect(port) as sock:
                     # Twice on one connection: what is measured is keep-alive.
                     wrong = ask(sock, workload) or ask(sock, workload)
-            except (measure.Failed, OSError) as error:
+            except (measure.ContenderError, OSError) as error:
                 wrong = str(error)
             if wrong is None:
                 right.append(contender)
@@ -158,7 +158,7 @@ def run_workload(bench: Bench, workload: Workload) -> None:
         for contender in able if number % 2 == 0 else reversed(able):
             try:
                 rounds[contender.name].append(timed(bench, contender, workload))
-            except measure.Failed as error:
+            except measure.ContenderError as error:
                 bench.trouble(f"{contender.name}, {workload.name}", str(error))
     bench.figures[workload.name] = {
         name: {key: statistics.median(one[key] for one in got) for key, _ in COLUMNS}
@@ -184,7 +184,7 @@ def trace(bench: Bench) -> None:
             try:
                 with measure.system_calls(process.pid) as calls:
                     load = measure.wrk(port, bench.request_file(workload), 2, 16)
-            except measure.Failed as error:
+            except measure.ContenderError as error:
                 bench.trouble(f"{contender.name}, system calls", str(error))
                 continue
             counted.setdefault(name, {})[contender.name] = {
@@ -213,13 +213,13 @@ def hold_idle(bench: Bench) -> None:
                         held.append(measure.connect(port))
                         wrong = ask(held[-1], workload)
                         if wrong:
-                            raise measure.Failed(wrong)
+                            raise measure.ContenderError(wrong)
                     after = measure.rss_bytes(process.pid)
                     cost[contender.name] = (after - before) / IDLE_CONNECTIONS
                 finally:
                     for sock in held:
                         sock.close()
-        except (measure.Failed, OSError) as error:
+        except (measure.ContenderError, OSError) as error:
             bench.trouble(f"{contender.name}, idle connections", str(error))
     bench.extras["idle_bytes"] = cost
 
@@ -231,7 +231,7 @@ def time_imports(bench: Bench) -> None:
     for _ in range(IMPORT_ROUNDS):
         for module in (base, *IMPORTS):
             code = base if module == base else f"{base}, {module}"
-            with contextlib.suppress(measure.Failed):
+            with contextlib.suppress(measure.ContenderError):
                 spent = measure.child_cpu_ms([sys.executable, "-c", code])
                 taken.setdefault(module, []).append(spent)
     floor = statistics.median(taken[base])

@@ -1,11 +1,12 @@
 """Plain-text tables of figures."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 
 def number(value: float | None) -> str:
     """Three figures are what a measurement here is worth; a missing one is blank."""
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return ""
     if abs(value) >= 100:
         return f"{value:,.0f}"

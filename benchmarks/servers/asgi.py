@@ -43,10 +43,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await answer(send, b"application/octet-stream", body)
 
 
-async def page(scope: Any, receive: Any, send: Any) -> None:
+def read_page() -> bytes:
     with open(PAGE, "rb") as file:
-        body = file.read()
-    await answer(send, b"text/html", body)
+        return file.read()
+
+
+async def page(scope: Any, receive: Any, send: Any) -> None:
+    await answer(send, b"text/html", read_page())
 
 
 async def api(scope: Any, receive: Any, send: Any) -> None:
