@@ -8,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
+from .switches import flag
+
 #: Library to (pkg-config name, least version): libuv for CVE-2024-24806, llhttp for CVE-2024-27982.
 SYSTEM_MINIMUM = {"libuv": ("libuv", "1.48.0"), "llhttp": ("libllhttp", "9.2.1")}
 
@@ -39,11 +41,6 @@ class Library:
     ldflags: list[str] = field(default_factory=list)
 
 
-def flag(name: str) -> bool:
-    """Whether the environment variable is switched on."""
-    return os.environ.get(name, "").lower() in ("1", "yes", "true", "on")
-
-
 def uses_system(name: str) -> bool:
     return flag(f"FASTAIO_USE_SYSTEM_{name.upper()}")
 
@@ -63,7 +60,7 @@ def _bundled_libuv() -> Library:
         unix += UV_DARWIN
         defines += ["_DARWIN_UNLIMITED_SELECT=1", "_DARWIN_USE_64_BIT_INODE=1"]
     else:
-        sys.exit(f"fastaio: no list of libuv's files for {sys.platform}: FASTAIO_USE_SYSTEM_LIBUV=1")
+        sys.exit(f"fastaio: libuv's files for {sys.platform} are not known: use the system's libuv")
     # Without the empty UV_EXTERN every uv_* function stays exported, whatever -fvisibility says.
     public = ["-DUV_EXTERN=", "-isystem", f"{UV}/include"]
     return Library(

@@ -151,7 +151,6 @@ def _unpack(bundle: Bundle, archive: Path, dest: Path) -> None:
             out = dest / rest
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(data.read())
-            os.utime(out, (member.mtime, member.mtime))
     (dest / ".stamp").write_text(bundle.stamp)
 
 

@@ -30,6 +30,9 @@
 /* A METH_FASTCALL function as a PyCFunction, for method tables. */
 #define FIO_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
+/* For the members of Python's tables that are not const though nobody writes through them. */
+#define FIO_UNCONST(ptr) ((void *)(uintptr_t)(ptr))
+
 /* Bytes that somebody else owns; every declaration of one says who and for how long. */
 typedef struct {
     const char *base;
