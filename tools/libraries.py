@@ -65,7 +65,13 @@ def _bundled_libuv() -> Library:
     public = ["-DUV_EXTERN=", "-isystem", f"{UV}/include"]
     return Library(
         sources=[f"{UV}/src/{n}.c" for n in UV_COMMON] + [f"{UV}/src/unix/{n}.c" for n in unix],
-        cflags=["-w", "-DUV_EXTERN=", f"-I{UV}/include", f"-I{UV}/src", *(f"-D{d}" for d in defines)],
+        cflags=[
+            "-w",
+            "-DUV_EXTERN=",
+            f"-I{UV}/include",
+            f"-I{UV}/src",
+            *(f"-D{d}" for d in defines),
+        ],
         public=public,
         ldflags=[f"-l{lib}" for lib in libs],
     )

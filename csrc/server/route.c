@@ -87,7 +87,7 @@ PyDoc_STRVAR(route_doc,
              "awaitable of one.");
 
 static PyType_Slot route_slots[] = {
-    {Py_tp_doc, (void *)route_doc},
+    {Py_tp_doc, FIO_UNCONST(route_doc)},
     {Py_tp_new, route_new},
     {Py_tp_dealloc, route_dealloc},
     {Py_tp_clear, route_clear},
@@ -160,7 +160,7 @@ PyDoc_STRVAR(match_info_doc, "MatchInfo(values, route=None)\n--\n\n"
                              "The variables of a matched path, decoded, and its route.");
 
 static PyType_Slot match_info_slots[] = {
-    {Py_tp_doc, (void *)match_info_doc},
+    {Py_tp_doc, FIO_UNCONST(match_info_doc)},
     {Py_tp_init, match_info_init},
     {Py_tp_dealloc, match_info_dealloc},
     {Py_tp_clear, match_info_clear},

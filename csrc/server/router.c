@@ -598,7 +598,7 @@ PyDoc_STRVAR(router_doc, "Router(match_info=MatchInfo)\n--\n\n"
                          "decides; longer beginnings are tried before shorter ones.");
 
 static PyType_Slot router_slots[] = {
-    {Py_tp_doc, (void *)router_doc},
+    {Py_tp_doc, FIO_UNCONST(router_doc)},
     {Py_tp_new, router_new},
     {Py_tp_dealloc, router_dealloc},
     {Py_tp_clear, router_clear},
