@@ -54,7 +54,7 @@ def _linked() -> tuple[list[Path], list[str], list[str]]:
 
 @functools.cache
 def program(source: str, with_libraries: bool = False) -> Path:
-    """Builds `source` (below benchmarks/) and returns the program; UnavailableError where it cannot."""
+    """Builds `source` (below benchmarks/), returns the program; UnavailableError if it cannot."""
     if shutil.which("gcc") is None:
         raise UnavailableError("no gcc")
     BUILD.mkdir(parents=True, exist_ok=True)

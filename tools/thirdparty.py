@@ -93,7 +93,7 @@ def bundles(names: Iterable[str] | None = None) -> list[Bundle]:
 
 
 def check_hash(path: Path, sha256: str) -> None:
-    """SystemExit when the file is not the one the lock names; nothing of it is read as an archive."""
+    """SystemExit when the file is not the one the lock names; it is not opened as an archive."""
     got = hashlib.sha256(path.read_bytes()).hexdigest()
     if got != sha256:
         sys.exit(f"fastaio: {path.name} has sha256 {got}, {LOCK.name} wants {sha256}")

@@ -1,7 +1,7 @@
 """fastaio under uvloop's name, for programs that say ``import uvloop`` and cannot be changed.
 
-``install()`` puts a module named ``uvloop`` into ``sys.modules``; call it before the program imports
-uvloop. ``python -m fastaio.compat.uvloop SCRIPT [ARGUMENTS]`` does so and runs the script.
+``install()`` puts a module named ``uvloop`` into ``sys.modules``; call it before the program
+imports uvloop. ``python -m fastaio.compat.uvloop SCRIPT [ARGUMENTS]`` does so and runs the script.
 """
 
 from __future__ import annotations
