@@ -3,17 +3,30 @@
 
 #include "base/aio.h"
 #include "loop/loop.h"
+#include "net/link.h"
+#include "net/listener.h"
+#include "net/transport.h"
 #include "server/router.h"
+
+/* In order: a type stands behind those it is derived from. */
+static int (*const module_setups[])(PyObject *) = {
+    fio_aio_setup_types,       /* base */
+    fio_loop_setup_types,      /* loop */
+    fio_link_setup_types,      /* net */
+    fio_transport_setup_types, /* net */
+    fio_listener_setup_types,  /* net */
+    fio_route_setup_types,     /* server */
+    fio_router_setup_types,    /* server */
+};
 
 static int
 module_exec(PyObject *module)
 {
-    if (fio_state_init(fio_state_of_module(module)) < 0 || fio_aio_setup_types(module) < 0
-        || fio_loop_setup_types(module) < 0 || fio_route_setup_types(module) < 0
-        || fio_router_setup_types(module) < 0) {
-        return -1;
+    int result = fio_state_init(fio_state_of_module(module));
+    for (size_t i = 0; i < sizeof(module_setups) / sizeof(module_setups[0]) && result == 0; i++) {
+        result = module_setups[i](module);
     }
-    return 0;
+    return result;
 }
 
 static int

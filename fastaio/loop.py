@@ -18,11 +18,16 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _core
+from .endpoints import Endpoints
 
 __all__ = ["Loop"]
 
 
+<<<<<<< HEAD
 class Loop(_core.Loop, asyncio.SelectorEventLoop):
+=======
+class Loop(_core.Loop, Endpoints, asyncio.BaseEventLoop):
+>>>>>>> 59ce6db (net: streams, transports, listener, native links)
     """An asyncio event loop; takes no arguments.
 
     Behaves as ``asyncio.SelectorEventLoop`` does on the running version of Python.

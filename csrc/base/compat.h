@@ -74,6 +74,14 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 }
 #endif
 
+/* 3.13: asyncio's Server keeps a set of its transports, so _attach() and _detach() are given one.
+ */
+#if PY_VERSION_HEX < 0x030d0000
+#define FIO_SERVER_COUNTS_TRANSPORTS 0
+#else
+#define FIO_SERVER_COUNTS_TRANSPORTS 1
+#endif
+
 /* Freelists hang on a loop and are safe only where one thread at a time runs Python. */
 #ifdef Py_GIL_DISABLED
 #define FIO_FREELISTS 0

@@ -24,7 +24,8 @@
     X(StreamResponse)      \
     X(Response)            \
     X(FileResponse)        \
-    X(ResponseMeta)
+    X(ResponseMeta)        \
+    X(ForeignWire)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
@@ -35,31 +36,57 @@
     X(PATCH)                  \
     X(POST)                   \
     X(PUT)                    \
+    X(Task)                   \
     X(__http_response__)      \
     X(__repr__)               \
+    X(_attach)                \
+    X(_call_connection_lost)  \
     X(_callback_failed)       \
+    X(_detach)                \
+    X(_flush)                 \
     X(_repr_info)             \
+    X(_start)                 \
+    X(abort)                  \
+    X(buffer_updated)         \
     X(call_exception_handler) \
+    X(call_soon)              \
+    X(close)                  \
+    X(connection_lost)        \
+    X(connection_made)        \
     X(context)                \
-    X(Task)                   \
-    X(time)                   \
-    X(create_task)            \
     X(create_future)          \
+    X(create_task)            \
+    X(data_received)          \
+    X(detach)                 \
     X(done)                   \
+    X(eof_received)           \
     X(exception)              \
     X(filename)               \
+    X(fileno)                 \
+    X(get_buffer)             \
+    X(get_write_buffer_size)  \
     X(handle)                 \
     X(http)                   \
     X(https)                  \
     X(loop)                   \
     X(message)                \
+    X(pause_reading)          \
+    X(pause_writing)          \
+    X(peername)               \
     X(protocol)               \
     X(readany)                \
+    X(resume_reading)         \
+    X(resume_writing)         \
     X(set_exception)          \
     X(set_result)             \
+    X(setblocking)            \
     X(slow_callback_duration) \
+    X(socket)                 \
+    X(sockname)               \
     X(task)                   \
-    X(transport)
+    X(time)                   \
+    X(transport)              \
+    X(write)
 
 /* Interned strings that are no names: X(field, text); the field is str_<field>. */
 #define FIO_STATE_TEXTS(X)                          \
@@ -69,21 +96,30 @@
     X(utf8, "utf-8")
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
-#define FIO_STATE_IMPORTS(X)                                        \
-    X(aio_tasks, "asyncio", "tasks")                                \
-    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")    \
-    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")   \
-    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack") \
-    X(aio_Future, "asyncio.futures", "Future")                      \
-    X(aio_Handle, "asyncio.events", "Handle")                       \
-    X(aio_Task, "asyncio.tasks", "Task")                            \
-    X(aio_TimerHandle, "asyncio.events", "TimerHandle")             \
-    X(aio_Transport, "asyncio.transports", "Transport")             \
-    X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")
+#define FIO_STATE_IMPORTS(X)                                         \
+    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")     \
+    X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol") \
+    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")    \
+    X(aio_Future, "asyncio.futures", "Future")                       \
+    X(aio_Handle, "asyncio.events", "Handle")                        \
+    X(aio_Protocol, "asyncio.protocols", "Protocol")                 \
+    X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")        \
+    X(aio_Task, "asyncio.tasks", "Task")                             \
+    X(aio_TimerHandle, "asyncio.events", "TimerHandle")              \
+    X(aio_Transport, "asyncio.transports", "Transport")              \
+    X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")      \
+    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")  \
+    X(aio_get_running_loop, "asyncio.events", "get_running_loop")    \
+    X(aio_logger, "asyncio.log", "logger")                           \
+    X(aio_tasks, "asyncio", "tasks")                                 \
+    X(socket_socket, "socket", "socket")
 
 /* Objects of other modules that an application may never need: X(field, module, attribute).
  * Imported by the first fio_lazy_<field>(st). */
 #define FIO_STATE_LAZY(X)                                             \
+    X(aio_current_task, "asyncio.tasks", "current_task")              \
+    X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")         \
+    X(dt_utc, "datetime", "timezone.utc")                             \
     X(json_default_decoder, "json", "_default_decoder")               \
     X(json_default_encoder, "json", "_default_encoder")               \
     X(json_dumps, "json", "dumps")                                    \
@@ -94,9 +130,6 @@
     X(md_MultiDict, "multidict", "MultiDict")                         \
     X(md_MultiDictProxy, "multidict", "MultiDictProxy")               \
     X(mime_guess_type, "mimetypes", "guess_type")                     \
-    X(aio_current_task, "asyncio.tasks", "current_task")              \
-    X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")         \
-    X(dt_utc, "datetime", "timezone.utc")                             \
     X(types_MappingProxyType, "types", "MappingProxyType")            \
     X(web_ETag, "fastaio.web.etag", "ETag")                           \
     X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge") \

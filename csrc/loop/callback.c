@@ -192,7 +192,7 @@ handle_dealloc(FioHandle *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     (void)handle_clear(self);
-    struct fio_handle_pool *pool = FIO_FREELISTS ? handle_pool(loop) : NULL;
+    struct fio_handle_pool *pool = FIO_FREELISTS && !loop->closed ? handle_pool(loop) : NULL;
     if (pool != NULL && pool->handle_count < HANDLE_POOL_SIZE) {
         pool->handles[pool->handle_count++] = self;
     }
@@ -215,7 +215,7 @@ timer_handle_dealloc(FioTimerHandle *self)
     }
     (void)handle_clear(&self->base);
     Py_CLEAR(self->when_object);
-    struct fio_handle_pool *pool = FIO_FREELISTS ? handle_pool(loop) : NULL;
+    struct fio_handle_pool *pool = FIO_FREELISTS && !loop->closed ? handle_pool(loop) : NULL;
     if (pool != NULL && pool->timer_count < HANDLE_POOL_SIZE) {
         pool->timers[pool->timer_count++] = self;
     }

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "loop/async.h"
+#include "loop/callback.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/signal.h"
@@ -58,6 +59,9 @@ fio_loop_shut(FioLoop *loop)
     int err = uv_loop_close(&loop->uv);
     assert(err == 0);
     (void)err;
+    /* Freeing a pooled handle needs its type, which may go before the loop does. */
+    fio_handle_pool_free(loop->pool);
+    loop->pool = NULL;
 }
 
 char *

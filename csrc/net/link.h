@@ -29,7 +29,7 @@ typedef struct {
     /* Nothing came into what buffer() gave last: it may be let go. NULL: nothing to let go. */
     void (*unused)(fio_link *link);
     /* `size` (> 0) bytes came; `data` is void after the call. */
-    void (*data)(fio_link *link, char *data, size_t size);
+    void (*data)(fio_link *link, const char *data, size_t size);
     /* The peer will send no more. True: keep the connection open for our output; false: the wire
      * closes itself once its output is out. */
     bool (*eof)(fio_link *link);
@@ -91,6 +91,9 @@ typedef struct {
 
 int fio_link_traverse(FioLink *self, visitproc visit, void *arg);
 int fio_link_clear(FioLink *self);
+
+/* Whether `protocol` is such an object, with its functions set. */
+bool fio_link_is_native(fio_state *st, PyObject *protocol);
 
 FIO_MUST_CHECK int fio_link_setup_types(PyObject *module);
 

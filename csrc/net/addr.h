@@ -1,0 +1,38 @@
+#ifndef FIO_NET_ADDR_H
+#define FIO_NET_ADDR_H
+
+#include "base/base.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* A socket address as the kernel gave it, kept by each connection until somebody asks for it. Holds
+ * what nearly all have (IPv4, IPv6, an unnamed Unix socket); a longer one is made an object at once
+ * instead. */
+typedef struct {
+    socklen_t size; /* bytes in `as`; 0: no address */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } as;
+} fio_addr;
+
+/* Large enough for the address of any family. */
+typedef struct {
+    socklen_t size;
+    struct sockaddr_storage as;
+} fio_any_addr;
+
+/* The address as the socket module gives it: (host, port), (host, port, flowinfo, scope_id), a
+ * path, or bytes for the abstract Unix namespace; None where there is none. */
+FIO_MUST_CHECK PyObject *fio_addr_to_python(const struct sockaddr *addr, socklen_t size);
+
+/* Copies `from` if it is small enough; false when it is not. */
+bool fio_addr_keep(fio_addr *to, const fio_any_addr *from);
+
+/* getsockname(2) and getpeername(2); no address is size 0. */
+void fio_addr_of_socket(int fd, fio_any_addr *out);
+void fio_addr_of_peer(int fd, fio_any_addr *out);
+
+#endif

@@ -1,0 +1,231 @@
+/* The link between a stream and a Python protocol: asyncio's calls (data_received, get_buffer and
+ * buffer_updated, eof_received, pause_writing, ...) made from C in the transport's own context,
+ * with asyncio's reports when one of them raises. */
+
+#include "net/transport.h"
+
+/* A read at least this long is taken for part of a bulk transfer: the next one goes straight into a
+ * bytes object instead of through the slab, which saves copying it. */
+#define BRIDGE_BULK_READ ((size_t)32 * 1024)
+
+/* Size of such an object: what asyncio reads at most in one go (_SelectorTransport.max_size). */
+#define BRIDGE_BULK_SIZE ((size_t)256 * 1024)
+
+static FioTransport *
+bridge_transport(fio_link *link)
+{
+    return FIO_CONTAINER_OF(link, FioTransport, bridge);
+}
+
+/* protocol.<name>(arg) in the transport's context; `arg` may be NULL. */
+static PyObject *
+bridge_call(FioTransport *self, PyObject *name, PyObject *arg)
+{
+    PyObject *context = Py_NewRef(self->context);
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *result = NULL;
+    if (PyContext_Enter(context) == 0) {
+        PyObject *args[] = {protocol, arg};
+        result = PyObject_VectorcallMethod(name, args, arg == NULL ? 1 : 2, NULL);
+        if (PyContext_Exit(context) < 0) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_DECREF(protocol);
+    Py_DECREF(context);
+    return result;
+}
+
+/* A call whose failure ends the connection. */
+static void
+bridge_call_or_fail(FioTransport *self, PyObject *name, PyObject *arg, const char *message)
+{
+    PyObject *result = bridge_call(self, name, arg);
+    if (result == NULL) {
+        fio_transport_fatal(self, message);
+        return;
+    }
+    Py_DECREF(result);
+}
+
+/* -- asyncio.Protocol -----------------------------------------------------------------------------
+ */
+
+static char *
+bridge_bulk_buffer(fio_link *link, size_t *size)
+{
+    FioTransport *self = bridge_transport(link);
+    if (!self->stream.reads_bulk) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)BRIDGE_BULK_SIZE);
+    if (bytes == NULL) {
+        /* The slab serves as well. */
+        PyErr_Clear();
+        return NULL;
+    }
+    Py_XSETREF(self->incoming, bytes);
+    *size = BRIDGE_BULK_SIZE;
+    return PyBytes_AS_STRING(bytes);
+}
+
+static void
+bridge_bulk_unused(fio_link *link)
+{
+    Py_CLEAR(bridge_transport(link)->incoming);
+}
+
+static void
+bridge_data(fio_link *link, const char *data, size_t size)
+{
+    FioTransport *self = bridge_transport(link);
+    PyObject *bytes = self->incoming;
+    self->incoming = NULL;
+    if (bytes == NULL) {
+        bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    }
+    else {
+        (void)_PyBytes_Resize(&bytes, (Py_ssize_t)size); /* NULL when it fails */
+    }
+    if (bytes == NULL) {
+        fio_transport_fatal(self, "Fatal read error on socket transport");
+        return;
+    }
+    self->stream.reads_bulk = size >= BRIDGE_BULK_READ;
+    bridge_call_or_fail(self, self->st->str_data_received, bytes,
+                        "Fatal error: protocol.data_received() call failed.");
+    Py_DECREF(bytes);
+}
+
+/* -- asyncio.BufferedProtocol ---------------------------------------------------------------------
+ */
+
+static int
+bridge_export(FioTransport *self)
+{
+    PyObject *hint = PyLong_FromLong(-1);
+    if (hint == NULL) {
+        return -1;
+    }
+    PyObject *object = bridge_call(self, self->st->str_get_buffer, hint);
+    Py_DECREF(hint);
+    if (object == NULL) {
+        return -1;
+    }
+    int result = PyObject_GetBuffer(object, self->exported, PyBUF_WRITABLE);
+    Py_DECREF(object);
+    if (result == 0 && self->exported->len == 0) {
+        PyBuffer_Release(self->exported);
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+        return -1;
+    }
+    return result;
+}
+
+static char *
+bridge_export_buffer(fio_link *link, size_t *size)
+{
+    FioTransport *self = bridge_transport(link);
+    if (bridge_export(self) < 0) {
+        fio_transport_fatal(self, "Fatal error: protocol.get_buffer() call failed.");
+        return NULL;
+    }
+    *size = (size_t)self->exported->len;
+    return self->exported->buf;
+}
+
+static void
+bridge_export_unused(fio_link *link)
+{
+    PyBuffer_Release(bridge_transport(link)->exported);
+}
+
+static void
+bridge_export_data(fio_link *link, const char *Py_UNUSED(data), size_t size)
+{
+    FioTransport *self = bridge_transport(link);
+    PyBuffer_Release(self->exported);
+    PyObject *count = PyLong_FromSize_t(size);
+    if (count == NULL) {
+        fio_transport_fatal(self, "Fatal read error on socket transport");
+        return;
+    }
+    bridge_call_or_fail(self, self->st->str_buffer_updated, count,
+                        "Fatal error: protocol.buffer_updated() call failed.");
+    Py_DECREF(count);
+}
+
+/* -- both -----------------------------------------------------------------------------------------
+ */
+
+static bool
+bridge_eof(fio_link *link)
+{
+    FioTransport *self = bridge_transport(link);
+    PyObject *result = bridge_call(self, self->st->str_eof_received, NULL);
+    int keep_open = result == NULL ? -1 : PyObject_IsTrue(result);
+    Py_XDECREF(result);
+    if (keep_open < 0) {
+        fio_transport_fatal(self, "Fatal error: protocol.eof_received() call failed.");
+    }
+    return keep_open != 0;
+}
+
+/* asyncio: _FlowControlMixin: a failing pause or resume is reported and changes nothing. */
+static void
+bridge_report(FioTransport *self, const char *message)
+{
+    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
+    fio_loop_report(self->stream.loop, message, &about);
+}
+
+/* Called out of write(), in its caller's context. */
+static void
+bridge_pause_writing(fio_link *link)
+{
+    FioTransport *self = bridge_transport(link);
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *result = PyObject_CallMethodNoArgs(protocol, self->st->str_pause_writing);
+    if (result == NULL) {
+        bridge_report(self, "protocol.pause_writing() failed");
+    }
+    Py_XDECREF(result);
+    Py_DECREF(protocol);
+}
+
+static void
+bridge_resume_writing(fio_link *link)
+{
+    FioTransport *self = bridge_transport(link);
+    PyObject *result = bridge_call(self, self->st->str_resume_writing, NULL);
+    if (result == NULL) {
+        bridge_report(self, "protocol.resume_writing() failed");
+    }
+    Py_XDECREF(result);
+}
+
+void
+fio_bridge_clear(FioTransport *self)
+{
+    Py_CLEAR(self->incoming);
+    PyMem_Free(self->exported);
+    self->exported = NULL;
+}
+
+const fio_link_ops fio_bridge_protocol_ops = {
+    .buffer = bridge_bulk_buffer,
+    .unused = bridge_bulk_unused,
+    .data = bridge_data,
+    .eof = bridge_eof,
+    .pause_writing = bridge_pause_writing,
+    .resume_writing = bridge_resume_writing,
+};
+
+const fio_link_ops fio_bridge_buffered_ops = {
+    .buffer = bridge_export_buffer,
+    .unused = bridge_export_unused,
+    .data = bridge_export_data,
+    .eof = bridge_eof,
+    .pause_writing = bridge_pause_writing,
+    .resume_writing = bridge_resume_writing,
+};

@@ -1,0 +1,347 @@
+/* _core.Listener: accepts connections of one listening socket and makes their transports, in
+ * batches, with asyncio's answer to a process that has run out of descriptors
+ * (selector_events._accept_connection). */
+
+#include "net/listener.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+#include "net/transport.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+/* Connections accepted in one go, however long the queue: the ones already open get their turn. */
+#define LISTENER_BATCH 64
+
+/* Out of descriptors or memory: pause before the next try (asyncio.constants.ACCEPT_RETRY_DELAY),
+ * in nanoseconds. */
+#define LISTENER_RETRY_DELAY ((int64_t)1000000000)
+
+typedef struct {
+    PyObject_HEAD
+    fio_state *st;       /* borrowed: the type keeps the module alive */
+    FioLoop *loop;       /* owned */
+    PyObject *sock;      /* owned; its owner, the Server, closes it after stop() */
+    PyObject *factory;   /* owned: makes a protocol */
+    PyObject *server;    /* owned or NULL */
+    PyObject *on_accept; /* owned or NULL: takes the socket object instead (TLS) */
+    PyObject *context;   /* owned: contextvars.Context of the calls made here */
+    fio_watch watch;     /* holds a reference to self while open */
+    fio_timer retry;     /* running while the process is out of resources */
+    int fd;
+    int batch;
+} FioListener;
+
+static int
+listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject **protocol)
+{
+    *protocol = PyObject_CallNoArgs(self->factory);
+    if (*protocol == NULL) {
+        return -1;
+    }
+    const fio_transport_args args = {
+        .loop = self->loop,
+        .fd = fd,
+        .protocol = *protocol,
+        .server = self->server,
+        .peer = peer,
+    };
+    PyObject *transport = fio_transport_new(self->st, &args);
+    Py_XDECREF(transport);
+    return transport == NULL ? -1 : 0;
+}
+
+/* Hands the connection over as a socket object: on_accept(sock, address). */
+static int
+listener_hand_over(FioListener *self, int fd, const fio_any_addr *peer)
+{
+    PyObject *sock = PyObject_CallFunction(self->st->socket_socket, "iiii", -1, -1, -1, fd);
+    if (sock == NULL) {
+        return -1;
+    }
+    PyObject *none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
+    PyObject *address = NULL;
+    if (none != NULL) {
+        Py_DECREF(none);
+        address = fio_addr_to_python((const struct sockaddr *)&peer->as, peer->size);
+    }
+    PyObject *result = NULL;
+    if (address != NULL) {
+        result = PyObject_CallFunctionObjArgs(self->on_accept, sock, address, NULL);
+    }
+    if (result == NULL) {
+        /* The caller closes the descriptor. */
+        PyObject *raised = PyErr_GetRaisedException();
+        Py_XDECREF(PyObject_CallMethodNoArgs(sock, self->st->str_detach));
+        PyErr_SetRaisedException(raised);
+    }
+    Py_XDECREF(address);
+    Py_DECREF(sock);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* asyncio: _accept_connection2: only debug mode hears of a connection that came to nothing. */
+static void
+listener_failed(FioListener *self, PyObject *protocol)
+{
+    fio_report_context about = {.protocol = protocol};
+    if (self->loop->debug || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
+        || PyErr_ExceptionMatches(PyExc_SystemExit)) {
+        fio_loop_report(self->loop, "Error on transport creation for incoming connection", &about);
+        return;
+    }
+    PyErr_Clear();
+}
+
+static void
+listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
+{
+    PyObject *protocol = NULL;
+    PyObject *context = Py_NewRef(self->context);
+    int result = PyContext_Enter(context);
+    if (result == 0) {
+        result = self->on_accept == NULL ? listener_take(self, fd, peer, &protocol)
+                                         : listener_hand_over(self, fd, peer);
+        if (PyContext_Exit(context) < 0) {
+            result = -1;
+        }
+    }
+    if (result < 0) {
+        (void)close(fd); /* never used */
+        listener_failed(self, protocol);
+    }
+    Py_XDECREF(protocol);
+    Py_DECREF(context);
+}
+
+/* Tells the exception handler once, then leaves the queue alone for a while. */
+static void
+listener_out_of_resources(FioListener *self, int err)
+{
+    PyObject *exc = fio_oserror_from_errno(err);
+    PyObject *sock = PyObject_CallOneArg(self->st->aio_TransportSocket, self->sock);
+    PyObject *none = NULL;
+    if (exc != NULL && sock != NULL) {
+        none = PyObject_CallMethod(
+            (PyObject *)self->loop, "call_exception_handler", "({s:s,s:O,s:O})", "message",
+            "socket.accept() out of system resource", "exception", exc, "socket", sock);
+    }
+    if (none == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(none);
+    Py_XDECREF(sock);
+    Py_XDECREF(exc);
+    if (!self->watch.open) {
+        return;
+    }
+    fio_watch_set(&self->watch, 0);
+    if (fio_timer_start(self->loop, &self->retry, fio_loop_now() + LISTENER_RETRY_DELAY) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+        fio_watch_set(&self->watch, UV_READABLE);
+    }
+}
+
+static void
+listener_on_retry(fio_timer *timer)
+{
+    FioListener *self = FIO_CONTAINER_OF(timer, FioListener, retry);
+    fio_watch_set(&self->watch, UV_READABLE);
+}
+
+static void
+listener_accept_failed(FioListener *self, int err)
+{
+    switch (err) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED:
+        return;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        listener_out_of_resources(self, err);
+        return;
+    default:
+        fio_raise_errno(err);
+        fio_loop_report(self->loop, "Exception in accept()", NULL);
+    }
+}
+
+static void
+listener_on_ready(fio_watch *watch, int Py_UNUSED(events))
+{
+    FioListener *self = FIO_CONTAINER_OF(watch, FioListener, watch);
+    Py_INCREF(self);
+    for (int accepted = 0; accepted < self->batch && self->watch.open; accepted++) {
+        fio_any_addr peer = {.size = sizeof(peer.as)};
+        int fd = accept4(self->fd, (struct sockaddr *)&peer.as, &peer.size,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            listener_accept_failed(self, errno);
+            break;
+        }
+        listener_welcome(self, fd, &peer);
+    }
+    Py_DECREF(self);
+}
+
+static void
+listener_on_closed(fio_watch *watch)
+{
+    FioListener *self = FIO_CONTAINER_OF(watch, FioListener, watch);
+    /* Of the open watch, taken by listener_open(). */
+    fio_timer_stop(self->loop, &self->retry);
+    Py_DECREF(self);
+}
+
+static int
+listener_open(FioListener *self)
+{
+    PyObject *number = PyObject_CallMethodNoArgs(self->sock, self->st->str_fileno);
+    long fd = number == NULL ? -1 : PyLong_AsLong(number);
+    Py_XDECREF(number);
+    if (fd == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    self->fd = (int)fd;
+    /* Accepted sockets inherit it, which saves a call for each (see also socket_set_nodelay());
+     * a Unix socket refuses. */
+    const int on = 1;
+    (void)setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    self->watch.on_ready = listener_on_ready;
+    self->watch.on_closed = listener_on_closed;
+    self->retry.fire = listener_on_retry;
+    if (fio_watch_open(self->loop, &self->watch, self->fd) < 0) {
+        return -1;
+    }
+    Py_INCREF(self);
+    fio_watch_set(&self->watch, UV_READABLE);
+    return 0;
+}
+
+static PyObject *
+listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {
+        "loop", "sock", "protocol_factory", "server", "backlog", "on_accept", NULL};
+    static const fio_params params = {"Listener", names, 6, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, NULL, Py_None};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
+    fio_state *st = fio_state_of_type(type);
+    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
+        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
+                     Py_TYPE(given[0])->tp_name);
+        return NULL;
+    }
+    long backlog = given[4] == NULL ? LISTENER_BATCH : PyLong_AsLong(given[4]);
+    if (backlog == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    FioListener *self = (FioListener *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->st = st;
+    self->loop = (FioLoop *)Py_NewRef(given[0]);
+    self->sock = Py_NewRef(given[1]);
+    self->factory = Py_NewRef(given[2]);
+    self->server = given[3] == Py_None ? NULL : Py_NewRef(given[3]);
+    self->on_accept = given[5] == Py_None ? NULL : Py_NewRef(given[5]);
+    self->batch = backlog < 1 ? 1 : backlog < LISTENER_BATCH ? (int)backlog : LISTENER_BATCH;
+    self->context = PyContext_CopyCurrent();
+    if (self->context == NULL || listener_open(self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+listener_stop(FioListener *self, PyObject *Py_UNUSED(ignored))
+{
+    fio_timer_stop(self->loop, &self->retry);
+    fio_watch_close(&self->watch);
+    Py_RETURN_NONE;
+}
+
+static int
+listener_traverse(FioListener *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->loop);
+    Py_VISIT(self->sock);
+    Py_VISIT(self->factory);
+    Py_VISIT(self->server);
+    Py_VISIT(self->on_accept);
+    Py_VISIT(self->context);
+    return 0;
+}
+
+static int
+listener_clear(FioListener *self)
+{
+    Py_CLEAR(self->sock);
+    Py_CLEAR(self->factory);
+    Py_CLEAR(self->server);
+    Py_CLEAR(self->on_accept);
+    Py_CLEAR(self->context);
+    return 0;
+}
+
+static void
+listener_dealloc(FioListener *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)listener_clear(self);
+    Py_CLEAR(self->loop);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(
+    listener_doc,
+    "Listener(loop, sock, protocol_factory, server=None, backlog=64, on_accept=None)\n"
+    "--\n\n"
+    "Accepts connections of the listening socket ``sock`` from now until stop(). Each gets "
+    "a protocol\nof ``protocol_factory`` and a Transport; with ``on_accept``, it is called "
+    "with the socket and the\npeer's address instead.");
+
+PyDoc_STRVAR(listener_stop_doc,
+             "stop()\n--\n\nAccepts no more; the socket stays open. Idempotent.");
+
+static PyMethodDef listener_methods[] = {
+    {"stop", FIO_METHOD(listener_stop), METH_NOARGS, listener_stop_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot listener_slots[] = {
+    {Py_tp_doc, (void *)listener_doc},
+    {Py_tp_new, listener_new},
+    {Py_tp_dealloc, listener_dealloc},
+    {Py_tp_traverse, listener_traverse},
+    {Py_tp_clear, listener_clear},
+    {Py_tp_methods, listener_methods},
+    {0, NULL},
+};
+
+static PyType_Spec listener_spec = {
+    .name = "fastaio._core.Listener",
+    .basicsize = sizeof(FioListener),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = listener_slots,
+};
+
+int
+fio_listener_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    return fio_state_add_type(module, &st->ListenerType, &listener_spec, NULL);
+}

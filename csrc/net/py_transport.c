@@ -1,0 +1,417 @@
+/* _core.Transport as Python sees it: the constructor, the methods that are not about writing, the
+ * attributes that asyncio's code and libraries read, and the type. */
+
+#include "net/py_transport.h"
+
+#include "base/args.h"
+
+PyObject *
+fio_transport_py_start(FioTransport *self, PyObject *waiter)
+{
+    if (fio_transport_start(self, waiter) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_call_connection_lost(FioTransport *self, PyObject *exc)
+{
+    if (fio_transport_lose(self, exc == Py_None ? NULL : exc) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_fatal_error(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames)
+{
+    static const char *const names[] = {"exc", "message", NULL};
+    static const fio_params params = {"_fatal_error", names, 2, 1};
+    PyObject *given[] = {NULL, NULL};
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
+    if (!PyExceptionInstance_Check(given[0])) {
+        PyErr_Format(PyExc_TypeError, "exc must be an exception, not %.200s",
+                     Py_TYPE(given[0])->tp_name);
+        return NULL;
+    }
+    const char *message = "Fatal error on transport";
+    if (given[1] != NULL && (message = PyUnicode_AsUTF8(given[1])) == NULL) {
+        return NULL;
+    }
+    PyErr_SetRaisedException(Py_NewRef(given[0]));
+    fio_transport_fatal(self, message);
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_get_extra_info(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                                PyObject *kwnames)
+{
+    static const char *const names[] = {"name", "default", NULL};
+    static const fio_params params = {"get_extra_info", names, 2, 1};
+    PyObject *given[] = {NULL, Py_None};
+    PyObject *value = NULL;
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
+        || fio_transport_extra(self, given[0], &value) < 0) {
+        return NULL;
+    }
+    return value == NULL ? Py_NewRef(given[1]) : value;
+}
+
+PyObject *
+fio_transport_py_set_protocol(FioTransport *self, PyObject *protocol)
+{
+    if (fio_transport_set_protocol(self, protocol) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_get_protocol(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    return Py_NewRef(self->protocol == NULL ? Py_None : self->protocol);
+}
+
+PyObject *
+fio_transport_py_is_closing(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(self->stream.wire.closing);
+}
+
+/* Ending a transport needs one more turn of its loop. */
+static int
+transport_check_loop(const FioTransport *self)
+{
+    if (self->stream.loop->closed && self->stream.lost_count == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    if (transport_check_loop(self) < 0) {
+        return NULL;
+    }
+    fio_stream_close(&self->stream);
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_abort(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    return fio_transport_py_force_close(self, Py_None);
+}
+
+PyObject *
+fio_transport_py_force_close(FioTransport *self, PyObject *exc)
+{
+    if (transport_check_loop(self) < 0) {
+        return NULL;
+    }
+    fio_stream_force_close(&self->stream, exc == Py_None ? NULL : exc);
+    Py_RETURN_NONE;
+}
+
+/* -- reading --------------------------------------------------------------------------------------
+ */
+
+/* asyncio's answer, which does not wait for connection_made(). */
+static bool
+transport_is_reading(const FioTransport *self)
+{
+    return !self->stream.paused && !self->stream.wire.closing;
+}
+
+PyObject *
+fio_transport_py_is_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(transport_is_reading(self));
+}
+
+PyObject *
+fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    if (transport_is_reading(self)) {
+        fio_stream_pause_reading(&self->stream);
+        fio_transport_log_debug(self, "%r pauses reading");
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->stream.wire.closing && self->stream.paused) {
+        fio_stream_resume_reading(&self->stream);
+        fio_transport_log_debug(self, "%r resumes reading");
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- attributes -----------------------------------------------------------------------------------
+ */
+
+static PyObject *
+transport_get_extra(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return fio_transport_all_extra(self);
+}
+
+static int
+transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value != NULL && !PyDict_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_extra must be a dict, not %.200s", Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    Py_XSETREF(self->extra, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return fio_transport_socket(self);
+}
+
+static PyObject *
+transport_get_fd(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(self->fd);
+}
+
+static PyObject *
+transport_get_loop(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->protocol == NULL ? Py_None : (PyObject *)self->stream.loop);
+}
+
+static PyObject *
+transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return fio_transport_py_get_protocol(self, NULL);
+}
+
+static PyObject *
+transport_get_server(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->server == NULL ? Py_None : self->server);
+}
+
+static PyObject *
+transport_get_paused(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->stream.paused);
+}
+
+static PyObject *
+transport_get_closing(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->stream.wire.closing);
+}
+
+static PyObject *
+transport_get_protocol_paused(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->stream.link_paused);
+}
+
+static PyObject *
+transport_get_eof(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->stream.eof_wanted);
+}
+
+static PyObject *
+transport_get_conn_lost(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(self->stream.lost_count);
+}
+
+static PyObject *
+transport_get_high_water(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(self->stream.high_water);
+}
+
+static PyObject *
+transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(self->stream.low_water);
+}
+
+#define GETTER(name) {#name, (getter)transport_get##name, NULL, NULL, NULL}
+
+PyGetSetDef fio_transport_getset[] = {
+    {"_extra", (getter)transport_get_extra, (setter)transport_set_extra, NULL, NULL},
+    GETTER(_sock),
+    {"_sock_fd", (getter)transport_get_fd, NULL, NULL, NULL},
+    GETTER(_loop),
+    GETTER(_protocol),
+    GETTER(_server),
+    GETTER(_paused),
+    GETTER(_closing),
+    GETTER(_protocol_paused),
+    GETTER(_eof),
+    GETTER(_conn_lost),
+    {"_high_water", (getter)transport_get_high_water, NULL, NULL, NULL},
+    {"_low_water", (getter)transport_get_low_water, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* asyncio: _SelectorTransport.__repr__ */
+static PyObject *
+transport_repr(FioTransport *self)
+{
+    const fio_stream *stream = &self->stream;
+    PyObject *name = PyType_GetName(Py_TYPE(self));
+    if (name == NULL) {
+        return NULL;
+    }
+    const char *state = !self->open ? " closed" : stream->wire.closing ? " closing" : "";
+    PyObject *repr = NULL;
+    if (!self->open || stream->loop->closed) {
+        repr = PyUnicode_FromFormat("<%U%s fd=%d>", name, state, self->fd);
+    }
+    else {
+        int events = stream->watch.open ? stream->watch.events : 0;
+        repr = PyUnicode_FromFormat("<%U%s fd=%d read=%s write=<%s, bufsize=%zu>>", name, state,
+                                    self->fd, (events & UV_READABLE) != 0 ? "polling" : "idle",
+                                    (events & UV_WRITABLE) != 0 ? "polling" : "idle",
+                                    fio_stream_unsent(stream));
+    }
+    Py_DECREF(name);
+    return repr;
+}
+
+/* -- the type -------------------------------------------------------------------------------------
+ */
+
+static PyObject *
+none_as_null(PyObject *value)
+{
+    return value == Py_None ? NULL : value;
+}
+
+static PyObject *
+transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"loop",  "sock",   "protocol", "waiter",
+                                        "extra", "server", NULL};
+    static const fio_params params = {"Transport", names, 6, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None, Py_None};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
+    fio_state *st = fio_state_of_type(type);
+    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
+        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
+                     Py_TYPE(given[0])->tp_name);
+        return NULL;
+    }
+    if (given[4] != Py_None && !PyDict_Check(given[4])) {
+        PyErr_Format(PyExc_TypeError, "extra must be a dict, not %.200s",
+                     Py_TYPE(given[4])->tp_name);
+        return NULL;
+    }
+    const fio_transport_args made = {
+        .loop = (FioLoop *)given[0],
+        .sock = given[1],
+        .protocol = given[2],
+        .waiter = none_as_null(given[3]),
+        .extra = none_as_null(given[4]),
+        .server = none_as_null(given[5]),
+    };
+    return fio_transport_new(st, &made);
+}
+
+/* All is done by then; asyncio.BaseTransport.__init__() must not run on it. */
+static int
+transport_type_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args),
+                    PyObject *Py_UNUSED(kwargs))
+{
+    return 0;
+}
+
+static PyMethodDef transport_methods[] = {
+    FIO_TRANSPORT_COMMON_METHODS,
+    FIO_TRANSPORT_READ_METHODS,
+    FIO_TRANSPORT_WRITE_METHODS,
+    {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},
+    {"_reset_empty_waiter", FIO_METHOD(fio_transport_py_reset_empty_waiter), METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef transport_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(FioTransport, dict), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FioTransport, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(transport_doc, "Transport(loop, sock, protocol, waiter=None, extra=None, server=None)"
+                            "\n--\n\nThe asyncio.Transport of a connected stream socket.");
+
+static PyType_Slot transport_slots[] = {
+    {Py_tp_doc, (void *)transport_doc},       {Py_tp_new, transport_type_new},
+    {Py_tp_init, transport_type_init},        {Py_tp_dealloc, fio_transport_dealloc},
+    {Py_tp_finalize, fio_transport_finalize}, {Py_tp_traverse, fio_transport_traverse},
+    {Py_tp_clear, fio_transport_clear},       {Py_tp_repr, transport_repr},
+    {Py_tp_methods, transport_methods},       {Py_tp_members, transport_members},
+    {Py_tp_getset, fio_transport_getset},     {0, NULL},
+};
+
+/* Not immutable: its base, a class written in Python, is not either. */
+static PyType_Spec transport_spec = {
+    .name = "fastaio._core.Transport",
+    .basicsize = sizeof(FioTransport),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = transport_slots,
+};
+
+/* The struct's first field is the base's only slot: said here where it would go unseen. */
+static int
+check_base_layout(PyTypeObject *base)
+{
+    if (base->tp_basicsize == (Py_ssize_t)(offsetof(FioTransport, extra) + sizeof(PyObject *))) {
+        return 0;
+    }
+    PyErr_Format(PyExc_ImportError,
+                 "%.200s has an unknown layout: this asyncio is not one fastaio was made for",
+                 base->tp_name);
+    return -1;
+}
+
+static int
+transport_set_constants(fio_state *st)
+{
+    PyObject *type = (PyObject *)st->TransportType;
+    PyObject *native = PyObject_GetAttrString(st->aio_SendfileMode, "TRY_NATIVE");
+    if (native == NULL) {
+        return -1;
+    }
+    int result = PyObject_SetAttrString(type, "_sendfile_compatible", native);
+    Py_DECREF(native);
+    if (result == 0) {
+        result = PyObject_SetAttrString(type, "_start_tls_compatible", Py_True);
+    }
+    return result;
+}
+
+int
+fio_transport_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    if (check_base_layout((PyTypeObject *)st->aio_Transport) < 0
+        || fio_state_add_type(module, &st->TransportType, &transport_spec, st->aio_Transport) < 0) {
+        return -1;
+    }
+    return transport_set_constants(st);
+}

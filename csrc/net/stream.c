@@ -1,0 +1,279 @@
+/* The read side of a byte stream and its life: what is watched for, how much is read a turn, the
+ * peer's end, and asyncio's order of closing. Output is stream_write.c's. */
+
+#include "net/stream.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Reads of one stream a turn: with a slab of 256 KiB that is up to 1 MiB in one go, few enough that
+ * a fast sender does not keep the other connections waiting. */
+#define STREAM_READS_A_TURN 4
+
+static void stream_on_ready(fio_watch *watch, int events);
+static void stream_on_watch_closed(fio_watch *watch);
+
+void
+fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, int fd)
+{
+    stream->wire.ops = &fio_stream_wire_ops;
+    stream->kind = kind;
+    stream->loop = loop;
+    stream->fd = fd;
+    stream->chunks = &stream->one;
+    stream->chunk_capacity = 1;
+    stream->high_water = FIO_STREAM_HIGH_WATER;
+    stream->low_water = FIO_STREAM_LOW_WATER;
+    stream->watch.on_ready = stream_on_ready;
+    stream->watch.on_closed = stream_on_watch_closed;
+    fio_list_init(&stream->turn_end.node);
+}
+
+/* -- the watch ------------------------------------------------------------------------------------
+ */
+
+static void
+stream_hold_owner(fio_stream *stream)
+{
+    if (!stream->holds_owner) {
+        stream->holds_owner = true;
+        /* Given back by stream_release_owner(): nothing is watched any more. */
+        Py_INCREF(stream->kind->owner(stream));
+    }
+}
+
+static void
+stream_release_owner(fio_stream *stream)
+{
+    if (stream->holds_owner) {
+        stream->holds_owner = false;
+        Py_DECREF(stream->kind->owner(stream));
+    }
+}
+
+bool
+fio_stream_is_reading(const fio_stream *stream)
+{
+    return stream->started && !stream->paused && !stream->ended && !stream->wire.closing;
+}
+
+void
+fio_stream_update_watch(fio_stream *stream)
+{
+    if (stream->fd < 0) {
+        return;
+    }
+    int events = 0;
+    if (fio_stream_is_reading(stream)) {
+        events |= UV_READABLE;
+    }
+    if (stream->blocked) {
+        events |= UV_WRITABLE;
+    }
+    if (events == 0) {
+        if (stream->watch.open) {
+            fio_watch_set(&stream->watch, 0);
+            stream_release_owner(stream);
+        }
+        return;
+    }
+    if (!stream->watch.open) {
+        if (fio_watch_open(stream->loop, &stream->watch, stream->fd) < 0) {
+            stream->blocked = false;
+            stream->kind->failed(stream, 0, stream->kind->read_error);
+            return;
+        }
+        stream->watch.on_ready = stream_on_ready;
+        stream->watch.on_closed = stream_on_watch_closed;
+    }
+    stream_hold_owner(stream);
+    fio_watch_set(&stream->watch, events);
+}
+
+void
+fio_stream_start(fio_stream *stream)
+{
+    stream->started = true;
+    fio_stream_update_watch(stream);
+}
+
+void
+fio_stream_pause_reading(fio_stream *stream)
+{
+    if (!stream->paused) {
+        stream->paused = true;
+        fio_stream_update_watch(stream);
+    }
+}
+
+void
+fio_stream_resume_reading(fio_stream *stream)
+{
+    if (stream->paused) {
+        stream->paused = false;
+        fio_stream_update_watch(stream);
+    }
+}
+
+/* -- reading --------------------------------------------------------------------------------------
+ */
+
+static ssize_t
+stream_receive(const fio_stream *stream, char *data, size_t size)
+{
+    if (stream->kind->is_socket) {
+        return recv(stream->fd, data, size, 0);
+    }
+    return read(stream->fd, data, size);
+}
+
+static void
+stream_read_failed(fio_stream *stream, int err)
+{
+    if (err == EAGAIN || err == EWOULDBLOCK || err == EINTR) {
+        return;
+    }
+    stream->kind->failed(stream, err, stream->kind->read_error);
+}
+
+/* One read for `link`; true when there may be more to read now. */
+static bool
+stream_read_once(fio_stream *stream, fio_link *link)
+{
+    /* Kept: a link may change its functions inside any of them. */
+    const fio_link_ops *ops = link->ops;
+    char *data = NULL;
+    size_t room = 0;
+    if (ops->buffer != NULL) {
+        data = ops->buffer(link, &room);
+    }
+    if (!fio_stream_is_reading(stream)) {
+        if (data != NULL && ops->unused != NULL) {
+            ops->unused(link);
+        }
+        return false;
+    }
+    bool in_slab = data == NULL;
+    if (in_slab) {
+        data = fio_loop_slab(stream->loop);
+        room = FIO_LOOP_SLAB_SIZE;
+        if (data == NULL) {
+            stream->kind->failed(stream, 0, stream->kind->read_error);
+            return false;
+        }
+    }
+    ssize_t got = stream_receive(stream, data, room);
+    if (got > 0) {
+        ops->data(link, data, (size_t)got);
+        return (size_t)got == room;
+    }
+    int err = errno;
+    if (!in_slab && ops->unused != NULL) {
+        ops->unused(link);
+    }
+    if (got < 0) {
+        stream_read_failed(stream, err);
+        return false;
+    }
+    stream->ended = true;
+    fio_stream_update_watch(stream);
+    stream->kind->ended(stream);
+    return false;
+}
+
+static void
+stream_on_readable(fio_stream *stream)
+{
+    if (stream->kind->reads_are_hangup) {
+        stream->ended = true;
+        fio_stream_update_watch(stream);
+        stream->kind->ended(stream);
+        return;
+    }
+    for (int reads = 0; reads < STREAM_READS_A_TURN; reads++) {
+        /* The link may be exchanged for another inside the call, and go with the last reference. */
+        PyObject *link_owner = Py_NewRef(stream->link_owner);
+        bool more = stream_read_once(stream, stream->link);
+        Py_DECREF(link_owner);
+        if (!more || !fio_stream_is_reading(stream)) {
+            return;
+        }
+    }
+}
+
+static void
+stream_on_ready(fio_watch *watch, int events)
+{
+    fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
+    PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    if ((events & UV_READABLE) != 0 && fio_stream_is_reading(stream)) {
+        stream_on_readable(stream);
+    }
+    if ((events & UV_WRITABLE) != 0 && stream->blocked) {
+        fio_stream_on_writable(stream);
+    }
+    Py_DECREF(owner);
+}
+
+/* -- closing --------------------------------------------------------------------------------------
+ */
+
+static void
+stream_stop(fio_stream *stream)
+{
+    stream->wire.closing = true;
+    fio_stream_update_watch(stream);
+}
+
+void
+fio_stream_close(fio_stream *stream)
+{
+    if (stream->wire.closing) {
+        return;
+    }
+    /* What a write() before close() could not send has to be known first, as it is on asyncio. */
+    fio_stream_flush(stream);
+    if (stream->wire.closing) {
+        return;
+    }
+    stream_stop(stream);
+    if (fio_stream_unsent(stream) == 0) {
+        stream->lost_count++;
+        stream->kind->finish(stream, NULL, false);
+    }
+}
+
+void
+fio_stream_force_close(fio_stream *stream, PyObject *exc)
+{
+    if (stream->lost_count > 0) {
+        return;
+    }
+    fio_stream_drop_output(stream);
+    stream->blocked = false;
+    stream_stop(stream);
+    stream->lost_count++;
+    stream->kind->finish(stream, exc, false);
+}
+
+void
+fio_stream_dispose(fio_stream *stream)
+{
+    stream->wire.closing = true;
+    stream->blocked = false;
+    stream->fd = -1;
+    fio_stream_drop_output(stream);
+    if (stream->watch.open) {
+        /* The watch's memory is in the owner: kept until stream_on_watch_closed(). */
+        stream_hold_owner(stream);
+        fio_watch_close(&stream->watch);
+    }
+}
+
+static void
+stream_on_watch_closed(fio_watch *watch)
+{
+    fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
+    stream_release_owner(stream);
+}

@@ -1,0 +1,582 @@
+/* The write side of a byte stream: output is gathered for the rest of the turn and handed to the
+ * kernel in one call; what it refuses waits for the descriptor to become writable. Large bytes are
+ * queued by reference, files are sent by sendfile(2), and a stream with nothing to send holds no
+ * memory for it. */
+
+#include "net/stream.h"
+
+#include "base/errors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Pieces handed over by one sendmsg(2) or writev(2): the array lives on the C stack (1 KiB), and
+ * more pieces a call gain nothing that can be measured. */
+#define WRITE_BATCH 64
+
+/* Gathered output above this is sent without waiting for the turn's end: half of a socket's usual
+ * send buffer, so that the kernel works while we go on. */
+#define WRITE_CORK_SIZE ((size_t)64 * 1024)
+
+/* Bytes at least this long are queued by reference; shorter ones that follow others are copied
+ * behind them, which costs less than a piece of their own. */
+#define WRITE_COPY_BELOW 2048
+
+/* Calls to the kernel a turn for one stream: a reader as fast as we are must not hold the loop. */
+#define WRITE_CALLS_A_TURN 16
+
+/* Bytes of a file for one sendfile(2): the call may read a disk, so it is kept short. */
+#define WRITE_FILE_STEP ((size_t)512 * 1024)
+
+static void stream_on_turn_end(fio_turn_end *work);
+
+/* -- the queue ------------------------------------------------------------------------------------
+ */
+
+static void
+chunk_release(fio_chunk *chunk)
+{
+    switch (chunk->kind) {
+    case FIO_CHUNK_OBJECT:
+        Py_CLEAR(chunk->owner.object);
+        break;
+    case FIO_CHUNK_MEMORY:
+        PyMem_Free(chunk->owner.memory);
+        break;
+    case FIO_CHUNK_FILE:
+        /* A duplicate for reading only: close(2) has nothing to report. */
+        (void)close(chunk->fd);
+        break;
+    }
+}
+
+static fio_chunk *
+queue_first(const fio_stream *stream)
+{
+    return &stream->chunks[stream->chunk_head];
+}
+
+static int
+queue_grow(fio_stream *stream)
+{
+    uint32_t count = stream->chunk_count;
+    uint32_t capacity = stream->chunk_capacity;
+    if (stream->chunk_head > 0 && count <= capacity / 2) {
+        memmove(stream->chunks, queue_first(stream), count * sizeof(fio_chunk));
+        stream->chunk_head = 0;
+        return 0;
+    }
+    if (capacity > UINT32_MAX / 2) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    capacity = capacity < 8 ? 8 : capacity * 2;
+    fio_chunk *chunks = PyMem_New(fio_chunk, capacity);
+    if (chunks == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(chunks, queue_first(stream), count * sizeof(fio_chunk));
+    if (stream->chunks != &stream->one) {
+        PyMem_Free(stream->chunks);
+    }
+    stream->chunks = chunks;
+    stream->chunk_head = 0;
+    stream->chunk_capacity = capacity;
+    return 0;
+}
+
+/* Takes over what `chunk` owns; on -1 the caller still owns it. */
+static int
+queue_push(fio_stream *stream, const fio_chunk *chunk)
+{
+    if (stream->chunk_head + stream->chunk_count == stream->chunk_capacity
+        && queue_grow(stream) < 0) {
+        return -1;
+    }
+    stream->chunks[stream->chunk_head + stream->chunk_count] = *chunk;
+    stream->chunk_count++;
+    stream->queued += chunk->size;
+    return 0;
+}
+
+/* Gives the memory of an emptied queue back. */
+static void
+queue_reset(fio_stream *stream)
+{
+    if (stream->chunks != &stream->one) {
+        PyMem_Free(stream->chunks);
+        stream->chunks = &stream->one;
+        stream->chunk_capacity = 1;
+    }
+    stream->chunk_head = 0;
+}
+
+static void
+queue_pop(fio_stream *stream)
+{
+    /* Taken out first: releasing an object can run anything. */
+    fio_chunk chunk = *queue_first(stream);
+    stream->queued -= chunk.size;
+    stream->chunk_head++;
+    stream->chunk_count--;
+    if (stream->chunk_count == 0) {
+        queue_reset(stream);
+    }
+    chunk_release(&chunk);
+}
+
+/* Makes the gathered bytes a chunk of the queue, so that something can be queued behind them. */
+static int
+queue_seal_gathered(fio_stream *stream)
+{
+    fio_buf *out = &stream->wire.out;
+    if (fio_buf_size(out) == 0) {
+        return 0;
+    }
+    char *memory = out->base;
+    fio_chunk chunk = {.kind = FIO_CHUNK_MEMORY,
+                       .size = fio_buf_size(out),
+                       .at.data = fio_buf_data(out),
+                       .owner.memory = memory};
+    if (queue_push(stream, &chunk) < 0) {
+        return -1;
+    }
+    *out = (fio_buf){0};
+    return 0;
+}
+
+int
+fio_stream_queue(fio_stream *stream, const char *data, size_t size, PyObject *owner)
+{
+    if (size < WRITE_COPY_BELOW && fio_stream_unsent(stream) > 0) {
+        return fio_buf_append(&stream->wire.out, data, size);
+    }
+    if (queue_seal_gathered(stream) < 0) {
+        return -1;
+    }
+    fio_chunk chunk = {
+        .kind = FIO_CHUNK_OBJECT, .size = size, .at.data = data, .owner.object = Py_NewRef(owner)};
+    if (queue_push(stream, &chunk) < 0) {
+        Py_DECREF(owner);
+        return -1;
+    }
+    return 0;
+}
+
+int
+fio_stream_queue_copy(fio_stream *stream, const char *data, size_t size)
+{
+    if (size < WRITE_COPY_BELOW) {
+        return fio_buf_append(&stream->wire.out, data, size);
+    }
+    PyObject *copy = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    if (copy == NULL) {
+        return -1;
+    }
+    int result = fio_stream_queue(stream, PyBytes_AS_STRING(copy), size, copy);
+    Py_DECREF(copy);
+    return result;
+}
+
+int
+fio_stream_queue_file(fio_stream *stream, int fd, int64_t offset, size_t size)
+{
+    if (size == 0) {
+        return 0;
+    }
+    if (queue_seal_gathered(stream) < 0) {
+        return -1;
+    }
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    fio_chunk chunk = {.kind = FIO_CHUNK_FILE, .fd = copy, .size = size, .at.offset = offset};
+    if (queue_push(stream, &chunk) < 0) {
+        chunk_release(&chunk);
+        return -1;
+    }
+    return 0;
+}
+
+void
+fio_stream_drop_output(fio_stream *stream)
+{
+    fio_list_remove(&stream->turn_end.node);
+    fio_buf_free(&stream->wire.out);
+    while (stream->chunk_count > 0) {
+        queue_pop(stream);
+    }
+    queue_reset(stream);
+}
+
+int
+fio_stream_traverse(fio_stream *stream, visitproc visit, void *arg)
+{
+    for (uint32_t i = 0; i < stream->chunk_count; i++) {
+        const fio_chunk *chunk = queue_first(stream) + i;
+        if (chunk->kind == FIO_CHUNK_OBJECT) {
+            Py_VISIT(chunk->owner.object);
+        }
+    }
+    return 0;
+}
+
+/* -- to the kernel --------------------------------------------------------------------------------
+ */
+
+/* The pieces up to the first file, as far as they fit; *bytes is their sum. */
+static int
+stream_gather(const fio_stream *stream, struct iovec *pieces, size_t *bytes)
+{
+    int count = 0;
+    uint32_t i = 0;
+    *bytes = 0;
+    for (; i < stream->chunk_count && count < WRITE_BATCH; i++) {
+        const fio_chunk *chunk = queue_first(stream) + i;
+        if (chunk->kind == FIO_CHUNK_FILE) {
+            return count;
+        }
+        pieces[count++] = (struct iovec){.iov_base = (char *)chunk->at.data,
+                                         .iov_len = chunk->size};
+        *bytes += chunk->size;
+    }
+    size_t gathered = fio_buf_size(&stream->wire.out);
+    if (count < WRITE_BATCH && gathered > 0) {
+        pieces[count++] = (struct iovec){.iov_base = fio_buf_data(&stream->wire.out),
+                                         .iov_len = gathered};
+        *bytes += gathered;
+    }
+    return count;
+}
+
+static ssize_t
+stream_send_pieces(const fio_stream *stream, struct iovec *pieces, int count, bool more)
+{
+    if (!stream->kind->is_socket) {
+        if (count == 1) {
+            return write(stream->fd, pieces[0].iov_base, pieces[0].iov_len);
+        }
+        return writev(stream->fd, pieces, count);
+    }
+    /* MSG_MORE: a head in front of a file leaves in the file's first segment. */
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    if (count == 1) {
+        return send(stream->fd, pieces[0].iov_base, pieces[0].iov_len, flags);
+    }
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
+    return sendmsg(stream->fd, &message, flags);
+}
+
+/* Takes `size` sent bytes from the front of the output. */
+static void
+stream_take_sent(fio_stream *stream, size_t size)
+{
+    while (size > 0 && stream->chunk_count > 0) {
+        fio_chunk *chunk = queue_first(stream);
+        if (chunk->size <= size) {
+            size -= chunk->size;
+            queue_pop(stream);
+            continue;
+        }
+        chunk->at.data += size;
+        chunk->size -= size;
+        stream->queued -= size;
+        return;
+    }
+    /* Releasing a sent object can have dropped the output: take no more than there is. */
+    size_t gathered = fio_buf_size(&stream->wire.out);
+    fio_buf_take(&stream->wire.out, size < gathered ? size : gathered);
+}
+
+/* Sends bytes: 1 all that was tried, 0 the kernel is full, -1 failed with errno. */
+static int
+stream_send_bytes(fio_stream *stream)
+{
+    struct iovec pieces[WRITE_BATCH];
+    size_t tried = 0;
+    int count = stream_gather(stream, pieces, &tried);
+    bool file_follows = (uint32_t)count < stream->chunk_count
+                        && queue_first(stream)[count].kind == FIO_CHUNK_FILE;
+    ssize_t sent = stream_send_pieces(stream, pieces, count, file_follows);
+    if (sent < 0) {
+        return -1;
+    }
+    stream_take_sent(stream, (size_t)sent);
+    return (size_t)sent == tried;
+}
+
+/* The same for the file at the front. */
+static int
+stream_send_file_step(fio_stream *stream)
+{
+    fio_chunk *chunk = queue_first(stream);
+    size_t step = chunk->size < WRITE_FILE_STEP ? chunk->size : WRITE_FILE_STEP;
+    off_t offset = (off_t)chunk->at.offset;
+    ssize_t sent = sendfile(stream->fd, chunk->fd, &offset, step);
+    if (sent < 0) {
+        return -1;
+    }
+    if (sent == 0) {
+        /* The file is shorter than was promised to the peer: only a broken connection tells it. */
+        errno = EIO;
+        return -1;
+    }
+    chunk->at.offset += sent;
+    chunk->size -= (size_t)sent;
+    stream->queued -= (size_t)sent;
+    if (chunk->size == 0) {
+        queue_pop(stream);
+    }
+    return (size_t)sent == step;
+}
+
+static int
+stream_send_step(fio_stream *stream)
+{
+    if (stream->chunk_count > 0 && queue_first(stream)->kind == FIO_CHUNK_FILE) {
+        return stream_send_file_step(stream);
+    }
+    return stream_send_bytes(stream);
+}
+
+/* Ends our direction of the connection. 0, or an errno. */
+static int
+stream_shutdown(fio_stream *stream)
+{
+    if (stream->eof_sent || stream->wire.closing || stream->fd < 0) {
+        return 0;
+    }
+    stream->eof_sent = true;
+    return shutdown(stream->fd, SHUT_WR) < 0 ? errno : 0;
+}
+
+/* All output is out: memory back, and the end of the stream's writing if it was asked for. */
+static void
+stream_on_drained(fio_stream *stream)
+{
+    fio_buf_free(&stream->wire.out);
+    if (stream->eof_wanted) {
+        int err = stream_shutdown(stream);
+        if (err != 0) {
+            stream->kind->failed(stream, err, stream->kind->write_error);
+        }
+    }
+    if (stream->kind->drained != NULL && stream->lost_count == 0) {
+        stream->kind->drained(stream);
+    }
+}
+
+void
+fio_stream_flush(fio_stream *stream)
+{
+    fio_list_remove(&stream->turn_end.node);
+    if (stream->blocked || stream->in_flush || stream->lost_count > 0
+        || fio_stream_unsent(stream) == 0) {
+        return;
+    }
+    int calls = 0;
+    stream->in_flush = true;
+    while (fio_stream_unsent(stream) > 0) {
+        int status = calls++ < WRITE_CALLS_A_TURN ? stream_send_step(stream) : 0;
+        int err = status < 0 ? errno : 0;
+        if (status > 0 || err == EINTR) {
+            continue;
+        }
+        stream->in_flush = false;
+        if (status == 0 || err == EAGAIN || err == EWOULDBLOCK) {
+            stream->blocked = true;
+            fio_stream_update_watch(stream);
+            return;
+        }
+        stream->kind->failed(stream, err, stream->kind->write_error);
+        return;
+    }
+    stream->in_flush = false;
+    if (stream->lost_count == 0) {
+        stream_on_drained(stream);
+    }
+}
+
+static void
+stream_on_turn_end(fio_turn_end *work)
+{
+    fio_stream *stream = FIO_CONTAINER_OF(work, fio_stream, turn_end);
+    PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    fio_stream_flush(stream);
+    Py_DECREF(owner);
+}
+
+static void
+stream_pause_link(fio_stream *stream, bool pause)
+{
+    fio_link *link = stream->link;
+    if (link == NULL) {
+        return;
+    }
+    PyObject *link_owner = Py_NewRef(stream->link_owner);
+    stream->link_paused = pause;
+    if (pause) {
+        link->ops->pause_writing(link);
+    }
+    else {
+        link->ops->resume_writing(link);
+    }
+    Py_DECREF(link_owner);
+}
+
+void
+fio_stream_on_writable(fio_stream *stream)
+{
+    stream->blocked = false;
+    fio_stream_flush(stream);
+    if (!stream->blocked) {
+        fio_stream_update_watch(stream);
+    }
+    if (stream->lost_count > 0) {
+        return;
+    }
+    if (stream->link_paused && fio_stream_unsent(stream) <= stream->low_water) {
+        stream_pause_link(stream, false);
+    }
+    if (stream->lost_count == 0 && stream->wire.closing && fio_stream_unsent(stream) == 0) {
+        stream->lost_count++;
+        stream->kind->finish(stream, NULL, true);
+    }
+}
+
+void
+fio_stream_check_high_water(fio_stream *stream)
+{
+    if (!stream->link_paused && fio_stream_unsent(stream) > stream->high_water
+        && stream->lost_count == 0) {
+        stream_pause_link(stream, true);
+    }
+}
+
+void
+fio_stream_commit(fio_stream *stream)
+{
+    size_t unsent = fio_stream_unsent(stream);
+    if (stream->lost_count > 0) {
+        fio_stream_drop_output(stream);
+        return;
+    }
+    if (unsent >= WRITE_CORK_SIZE || unsent > stream->high_water) {
+        fio_stream_flush(stream);
+        fio_stream_check_high_water(stream);
+        return;
+    }
+    if (!stream->blocked) {
+        stream->turn_end.run = stream_on_turn_end;
+        fio_loop_at_turn_end(stream->loop, &stream->turn_end);
+    }
+}
+
+int
+fio_stream_write_eof(fio_stream *stream)
+{
+    if (stream->wire.closing || stream->eof_wanted) {
+        return 0;
+    }
+    fio_stream_flush(stream);
+    stream->eof_wanted = true;
+    int err = fio_stream_unsent(stream) == 0 ? stream_shutdown(stream) : 0;
+    if (err != 0) {
+        fio_raise_errno(err);
+        return -1;
+    }
+    return 0;
+}
+
+/* -- the wire's functions -------------------------------------------------------------------------
+ */
+
+static fio_stream *
+stream_of_wire(fio_wire *wire)
+{
+    return FIO_CONTAINER_OF(wire, fio_stream, wire);
+}
+
+static void
+wire_commit(fio_wire *wire)
+{
+    fio_stream_commit(stream_of_wire(wire));
+}
+
+static void
+wire_flush(fio_wire *wire)
+{
+    fio_stream_flush(stream_of_wire(wire));
+    fio_stream_check_high_water(stream_of_wire(wire));
+}
+
+static int
+wire_send(fio_wire *wire, const char *data, size_t size, PyObject *owner)
+{
+    fio_stream *stream = stream_of_wire(wire);
+    if (fio_stream_queue(stream, data, size, owner) < 0) {
+        return -1;
+    }
+    fio_stream_commit(stream);
+    return 0;
+}
+
+static int
+wire_send_file(fio_wire *wire, int fd, int64_t offset, size_t size)
+{
+    fio_stream *stream = stream_of_wire(wire);
+    if (fio_stream_queue_file(stream, fd, offset, size) < 0) {
+        return -1;
+    }
+    fio_stream_commit(stream);
+    return 0;
+}
+
+static void
+wire_close(fio_wire *wire)
+{
+    fio_stream_close(stream_of_wire(wire));
+}
+
+static void
+wire_abort(fio_wire *wire)
+{
+    fio_stream_force_close(stream_of_wire(wire), NULL);
+}
+
+static void
+wire_pause_reading(fio_wire *wire)
+{
+    fio_stream_pause_reading(stream_of_wire(wire));
+}
+
+static void
+wire_resume_reading(fio_wire *wire)
+{
+    fio_stream_resume_reading(stream_of_wire(wire));
+}
+
+static size_t
+wire_unsent(fio_wire *wire)
+{
+    return fio_stream_unsent(stream_of_wire(wire));
+}
+
+const fio_wire_ops fio_stream_wire_ops = {
+    .commit = wire_commit,
+    .flush = wire_flush,
+    .send = wire_send,
+    .send_file = wire_send_file,
+    .close = wire_close,
+    .abort = wire_abort,
+    .pause_reading = wire_pause_reading,
+    .resume_reading = wire_resume_reading,
+    .unsent = wire_unsent,
+};

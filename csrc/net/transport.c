@@ -1,0 +1,694 @@
+/* The life of a transport: made, begun, failed, lost, collected, in the order of asyncio's
+ * selector_events._SelectorTransport. */
+
+#include "net/transport.h"
+
+#include "base/aio.h"
+#include "base/errors.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+static void socket_ended(fio_stream *stream);
+
+static const fio_stream_kind socket_kind = {
+    .owner = fio_transport_owner,
+    .failed = fio_transport_failed,
+    .ended = socket_ended,
+    .finish = fio_transport_finish,
+    .drained = fio_transport_drained,
+    .read_error = "Fatal read error on socket transport",
+    .write_error = "Fatal write error on socket transport",
+    .is_socket = true,
+};
+
+PyObject *
+fio_transport_owner(fio_stream *stream)
+{
+    return (PyObject *)fio_transport_of_stream(stream);
+}
+
+/* -- making one -----------------------------------------------------------------------------------
+ */
+
+FioTransport *
+fio_transport_alloc(PyTypeObject *type, fio_state *st, FioLoop *loop)
+{
+    FioTransport *self = (FioTransport *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->st = st;
+    self->fd = -1;
+    /* Given back by fio_transport_dealloc(): the watch needs the loop until then. */
+    self->stream.loop = (FioLoop *)Py_NewRef((PyObject *)loop);
+    fio_list_init(&self->stream.turn_end.node);
+    self->stream.chunks = &self->stream.one;
+    return self;
+}
+
+int
+fio_transport_set_protocol(FioTransport *self, PyObject *protocol)
+{
+    fio_state *st = self->st;
+    fio_stream *stream = &self->stream;
+    if (fio_link_is_native(st, protocol)) {
+        stream->link = &((FioLink *)protocol)->link;
+        stream->link_owner = protocol;
+        Py_XSETREF(self->protocol, Py_NewRef(protocol));
+        return 0;
+    }
+    int buffered = PyObject_IsInstance(protocol, st->aio_BufferedProtocol);
+    if (buffered < 0) {
+        return -1;
+    }
+    if (buffered && self->exported == NULL) {
+        self->exported = PyMem_Calloc(1, sizeof(Py_buffer));
+        if (self->exported == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    self->bridge.ops = buffered ? &fio_bridge_buffered_ops : &fio_bridge_protocol_ops;
+    stream->link = &self->bridge;
+    stream->link_owner = (PyObject *)self;
+    Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    return 0;
+}
+
+static bool
+transport_is_bridged(const FioTransport *self)
+{
+    return self->stream.link == &self->bridge;
+}
+
+static int
+transport_soon(FioTransport *self, PyObject *callback, PyObject *arg)
+{
+    if (callback == NULL) {
+        return -1;
+    }
+    PyObject *handle = fio_loop_call_soon(self->stream.loop, callback, arg, NULL);
+    Py_DECREF(callback);
+    Py_XDECREF(handle);
+    return handle == NULL ? -1 : 0;
+}
+
+int
+fio_transport_begin(FioTransport *self, PyObject *waiter)
+{
+    fio_state *st = self->st;
+    if (transport_is_bridged(self)
+        && transport_soon(self, PyObject_GetAttr(self->protocol, st->str_connection_made),
+                          (PyObject *)self)
+               < 0) {
+        return -1;
+    }
+    /* Only start reading, and only wake up the waiter, when connection_made() has been called. */
+    return transport_soon(self, PyObject_GetAttr((PyObject *)self, st->str__start),
+                          waiter == NULL ? Py_None : waiter);
+}
+
+int
+fio_transport_start(FioTransport *self, PyObject *waiter)
+{
+    fio_stream *stream = &self->stream;
+    if (!transport_is_bridged(self) && stream->lost_count == 0) {
+        stream->link->ops->connected(stream->link, &stream->wire, (PyObject *)self);
+    }
+    if (self->context == NULL) {
+        self->context = PyContext_CopyCurrent();
+        if (self->context == NULL) {
+            return -1;
+        }
+    }
+    fio_stream_start(stream);
+    if (waiter != Py_None) {
+        return fio_future_set_result(self->st, waiter, Py_None);
+    }
+    return 0;
+}
+
+/* Without it a small answer waits for the peer's delayed acknowledgement; asyncio sets it too
+ * (base_events._set_nodelay). Other families refuse, which is fine. */
+static void
+socket_set_nodelay(int fd)
+{
+    const int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static int
+transport_put_extra(FioTransport *self, PyObject *name, PyObject *value)
+{
+    if (self->extra == NULL && (self->extra = PyDict_New()) == NULL) {
+        return -1;
+    }
+    return PyDict_SetItem(self->extra, name, value);
+}
+
+/* Keeps the peer's address while the kernel still knows it. */
+static int
+transport_keep_peer(FioTransport *self, const fio_any_addr *known)
+{
+    fio_any_addr asked;
+    if (known == NULL) {
+        fio_addr_of_peer(self->fd, &asked);
+        known = &asked;
+        if (asked.size == 0 || asked.as.ss_family == AF_INET || asked.as.ss_family == AF_INET6) {
+            socket_set_nodelay(self->fd);
+        }
+    }
+    if (fio_addr_keep(&self->peer, known)) {
+        return 0;
+    }
+    PyObject *name = fio_addr_to_python((const struct sockaddr *)&known->as, known->size);
+    if (name == NULL) {
+        return -1;
+    }
+    int result = transport_put_extra(self, self->st->str_peername, name);
+    Py_DECREF(name);
+    return result;
+}
+
+static int
+transport_attach(FioTransport *self, PyObject *server)
+{
+    if (server == NULL || server == Py_None) {
+        return 0;
+    }
+    PyObject *none = NULL;
+    if (FIO_SERVER_COUNTS_TRANSPORTS) {
+        none = PyObject_CallMethodOneArg(server, self->st->str__attach, (PyObject *)self);
+    }
+    else {
+        none = PyObject_CallMethodNoArgs(server, self->st->str__attach);
+    }
+    if (none == NULL) {
+        return -1;
+    }
+    Py_DECREF(none);
+    self->server = Py_NewRef(server);
+    return 0;
+}
+
+static int
+transport_detach(FioTransport *self)
+{
+    PyObject *server = self->server;
+    if (server == NULL) {
+        return 0;
+    }
+    self->server = NULL;
+    PyObject *none = NULL;
+    if (FIO_SERVER_COUNTS_TRANSPORTS) {
+        none = PyObject_CallMethodOneArg(server, self->st->str__detach, (PyObject *)self);
+    }
+    else {
+        none = PyObject_CallMethodNoArgs(server, self->st->str__detach);
+    }
+    Py_DECREF(server);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* The descriptor behind `sock`; -1: exception set. */
+static int
+socket_fileno(fio_state *st, PyObject *sock)
+{
+    PyObject *number = PyObject_CallMethodNoArgs(sock, st->str_fileno);
+    if (number == NULL) {
+        return -1;
+    }
+    long fd = PyLong_AsLong(number);
+    Py_DECREF(number);
+    if (fd < 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "the socket is closed");
+    }
+    return fd < 0 ? -1 : (int)fd;
+}
+
+PyObject *
+fio_transport_new(fio_state *st, const fio_transport_args *args)
+{
+    int fd = args->sock == NULL ? args->fd : socket_fileno(st, args->sock);
+    if (fd < 0) {
+        return NULL;
+    }
+    FioTransport *self = fio_transport_alloc(st->TransportType, st, args->loop);
+    if (self == NULL) {
+        return NULL;
+    }
+    fio_stream_init(&self->stream, &socket_kind, args->loop, fd);
+    self->fd = fd;
+    self->sock = Py_XNewRef(args->sock);
+    self->extra = Py_XNewRef(args->extra);
+    if (transport_keep_peer(self, args->peer) < 0
+        || fio_transport_set_protocol(self, args->protocol) < 0
+        || transport_attach(self, args->server) < 0) {
+        goto error;
+    }
+    self->open = true;
+    if (fio_transport_begin(self, args->waiter) < 0) {
+        self->open = false;
+        goto error;
+    }
+    return (PyObject *)self;
+
+error:
+    self->stream.wire.closing = true;
+    Py_DECREF(self);
+    return NULL;
+}
+
+/* -- what stays of the socket ---------------------------------------------------------------------
+ */
+
+/* A socket object round a descriptor that so far was ours alone. */
+static PyObject *
+transport_make_socket(FioTransport *self)
+{
+    PyObject *none = Py_None;
+    PyObject *fd = PyLong_FromLong(self->fd);
+    if (fd == NULL) {
+        return NULL;
+    }
+    PyObject *args[] = {NULL, fd};
+    PyObject *names = PyTuple_Pack(1, self->st->str_fileno);
+    PyObject *sock = names == NULL ? NULL
+                                   : PyObject_Vectorcall(self->st->socket_socket, args + 1,
+                                                         PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+    Py_XDECREF(names);
+    Py_DECREF(fd);
+    if (sock == NULL) {
+        return NULL;
+    }
+    none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
+    if (none == NULL) {
+        /* The descriptor stays ours. */
+        Py_XDECREF(PyObject_CallMethodNoArgs(sock, self->st->str_detach));
+        Py_DECREF(sock);
+        return NULL;
+    }
+    Py_DECREF(none);
+    return sock;
+}
+
+PyObject *
+fio_transport_socket(FioTransport *self)
+{
+    if (!self->open) {
+        Py_RETURN_NONE;
+    }
+    if (self->sock == NULL && (self->sock = transport_make_socket(self)) == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(self->sock);
+}
+
+/* asyncio.trsock.TransportSocket, what get_extra_info("socket") gives. */
+static PyObject *
+transport_wrap_socket(FioTransport *self)
+{
+    PyObject *sock = fio_transport_socket(self);
+    if (sock == NULL) {
+        return NULL;
+    }
+    if (sock == Py_None) {
+        /* Asked for the first time after the end: a closed socket, as asyncio's is by then. */
+        int family = self->peer.size > 0 ? self->peer.as.any.sa_family : AF_UNIX;
+        Py_SETREF(sock, PyObject_CallFunction(self->st->socket_socket, "i", family));
+        PyObject *none = sock == NULL ? NULL : PyObject_CallMethodNoArgs(sock, self->st->str_close);
+        if (none == NULL) {
+            Py_XDECREF(sock);
+            return NULL;
+        }
+        Py_DECREF(none);
+    }
+    PyObject *wrapped = PyObject_CallOneArg(self->st->aio_TransportSocket, sock);
+    Py_DECREF(sock);
+    return wrapped;
+}
+
+static PyObject *
+transport_local_name(FioTransport *self)
+{
+    if (!self->open) {
+        return fio_addr_to_python(&self->local.as.any, self->local.size);
+    }
+    fio_any_addr addr;
+    fio_addr_of_socket(self->fd, &addr);
+    return fio_addr_to_python((const struct sockaddr *)&addr.as, addr.size);
+}
+
+int
+fio_transport_extra(FioTransport *self, PyObject *name, PyObject **value)
+{
+    fio_state *st = self->st;
+    if (self->extra != NULL) {
+        int found = PyDict_GetItemRef(self->extra, name, value);
+        if (found != 0) {
+            return found;
+        }
+    }
+    *value = NULL;
+    if (!self->stream.kind->is_socket || !PyUnicode_Check(name)) {
+        return 0;
+    }
+    if (PyUnicode_Compare(name, st->str_peername) == 0) {
+        *value = fio_addr_to_python(&self->peer.as.any, self->peer.size);
+    }
+    else if (PyUnicode_Compare(name, st->str_sockname) == 0) {
+        *value = transport_local_name(self);
+    }
+    else if (PyUnicode_Compare(name, st->str_socket) == 0) {
+        *value = transport_wrap_socket(self);
+    }
+    else {
+        return 0;
+    }
+    if (*value == NULL || transport_put_extra(self, name, *value) < 0) {
+        Py_CLEAR(*value);
+        return -1;
+    }
+    return 1;
+}
+
+PyObject *
+fio_transport_all_extra(FioTransport *self)
+{
+    PyObject *names[] = {self->st->str_socket, self->st->str_sockname, self->st->str_peername};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        PyObject *value = NULL;
+        if (fio_transport_extra(self, names[i], &value) < 0) {
+            return NULL;
+        }
+        Py_XDECREF(value);
+    }
+    if (self->extra == NULL) {
+        self->extra = PyDict_New();
+    }
+    return Py_XNewRef(self->extra);
+}
+
+/* Closes the descriptor, by its socket object where there is one. */
+static int
+transport_close_descriptor(FioTransport *self)
+{
+    if (!self->open) {
+        return 0;
+    }
+    if (self->stream.kind->is_socket) {
+        fio_any_addr local;
+        fio_addr_of_socket(self->fd, &local);
+        PyObject *value = NULL;
+        if (!fio_addr_keep(&self->local, &local)
+            && fio_transport_extra(self, self->st->str_sockname, &value) < 0) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(value);
+    }
+    fio_stream_dispose(&self->stream);
+    self->open = false;
+    PyObject *sock = self->sock;
+    self->sock = NULL;
+    if (sock == NULL) {
+        /* Nothing was promised to the peer that a failing close(2) could break. */
+        (void)close(self->fd);
+        return 0;
+    }
+    PyObject *none = PyObject_CallMethodNoArgs(sock, self->st->str_close);
+    Py_DECREF(sock);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* -- failing and ending ---------------------------------------------------------------------------
+ */
+
+void
+fio_transport_log_debug(FioTransport *self, const char *format)
+{
+    if (!self->stream.loop->debug) {
+        return;
+    }
+    PyObject *none = PyObject_CallMethod(self->st->aio_logger, "debug", "sO", format, self);
+    if (none == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(none);
+}
+
+static void
+transport_log_error(FioTransport *self, const char *message, PyObject *exc)
+{
+    if (!self->stream.loop->debug) {
+        return;
+    }
+    PyObject *debug = PyObject_GetAttrString(self->st->aio_logger, "debug");
+    PyObject *args = Py_BuildValue("(sOs)", "%r: %s", (PyObject *)self, message);
+    PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", exc);
+    PyObject *none = NULL;
+    if (debug != NULL && args != NULL && kwargs != NULL) {
+        none = PyObject_Call(debug, args, kwargs);
+    }
+    if (none == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(none);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(debug);
+}
+
+static void
+transport_fail_waiter(FioTransport *self, PyObject *exc)
+{
+    if (self->empty_waiter != NULL
+        && fio_future_set_exception(self->st, self->empty_waiter, exc) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+}
+
+static bool
+transport_is_fatal(PyObject *exc)
+{
+    return PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt)
+           || PyErr_GivenExceptionMatches(exc, PyExc_SystemExit);
+}
+
+void
+fio_transport_fatal(FioTransport *self, const char *message)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
+    if (transport_is_fatal(exc)) {
+        PyErr_SetRaisedException(exc);
+        fio_loop_report(self->stream.loop, message, &about);
+        return;
+    }
+    if (PyErr_GivenExceptionMatches(exc, PyExc_OSError)) {
+        transport_log_error(self, message, exc);
+    }
+    else {
+        PyErr_SetRaisedException(Py_NewRef(exc));
+        fio_loop_report(self->stream.loop, message, &about);
+    }
+    fio_stream_force_close(&self->stream, exc);
+    transport_fail_waiter(self, exc);
+    Py_DECREF(exc);
+}
+
+void
+fio_transport_failed(fio_stream *stream, int err, const char *message)
+{
+    if (err != 0) {
+        fio_raise_errno(err);
+    }
+    fio_transport_fatal(fio_transport_of_stream(stream), message);
+}
+
+static void
+socket_ended(fio_stream *stream)
+{
+    FioTransport *self = fio_transport_of_stream(stream);
+    fio_transport_log_debug(self, "%r received EOF");
+    PyObject *link_owner = Py_NewRef(stream->link_owner);
+    bool keep_open = stream->link->ops->eof(stream->link);
+    Py_DECREF(link_owner);
+    if (!keep_open) {
+        fio_stream_close(stream);
+    }
+}
+
+void
+fio_transport_drained(fio_stream *stream)
+{
+    FioTransport *self = fio_transport_of_stream(stream);
+    if (self->empty_waiter != NULL
+        && fio_future_set_result(self->st, self->empty_waiter, Py_None) < 0) {
+        fio_transport_fatal(self, "Fatal write error on socket transport");
+    }
+}
+
+void
+fio_transport_finish(fio_stream *stream, PyObject *exc, bool now)
+{
+    FioTransport *self = fio_transport_of_stream(stream);
+    int result = 0;
+    if (now) {
+        result = fio_transport_lose(self, exc);
+    }
+    else {
+        result = transport_soon(
+            self, PyObject_GetAttr((PyObject *)self, self->st->str__call_connection_lost),
+            exc == NULL ? Py_None : exc);
+    }
+    if (result < 0) {
+        fio_report_context about = {.transport = (PyObject *)self};
+        fio_loop_report(stream->loop, "Exception in callback Transport._call_connection_lost()",
+                        &about);
+    }
+}
+
+static int
+transport_tell_lost(FioTransport *self, PyObject *exc)
+{
+    fio_stream *stream = &self->stream;
+    PyObject *protocol = self->protocol;
+    if (protocol == NULL) {
+        return 0;
+    }
+    Py_INCREF(protocol);
+    int result = 0;
+    if (transport_is_bridged(self)) {
+        PyObject *none = PyObject_CallMethodOneArg(protocol, self->st->str_connection_lost,
+                                                   exc == NULL ? Py_None : exc);
+        Py_XDECREF(none);
+        result = none == NULL ? -1 : 0;
+    }
+    else {
+        stream->link->ops->lost(stream->link, exc);
+    }
+    Py_DECREF(protocol);
+    return result;
+}
+
+/* What is done for the connection however its connection_lost() went. */
+static int
+transport_end(FioTransport *self)
+{
+    int result = transport_close_descriptor(self);
+    self->stream.link = NULL;
+    self->stream.link_owner = NULL;
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->context);
+    if (transport_detach(self) < 0) {
+        result = -1;
+    }
+    if (self->empty_waiter != NULL) {
+        PyObject *closed = PyObject_CallFunction(PyExc_ConnectionError, "s",
+                                                 "Connection is closed by peer");
+        if (closed == NULL) {
+            return -1;
+        }
+        transport_fail_waiter(self, closed);
+        Py_DECREF(closed);
+    }
+    return result;
+}
+
+int
+fio_transport_lose(FioTransport *self, PyObject *exc)
+{
+    Py_INCREF(self);
+    PyObject *raised = NULL;
+    if (transport_tell_lost(self, exc) < 0) {
+        raised = PyErr_GetRaisedException();
+    }
+    int result = transport_end(self);
+    if (raised != NULL) {
+        /* The protocol's own error matters more than one of closing. */
+        PyErr_SetRaisedException(raised);
+        result = -1;
+    }
+    Py_DECREF(self);
+    return result;
+}
+
+/* -- slots ----------------------------------------------------------------------------------------
+ */
+
+int
+fio_transport_traverse(FioTransport *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->extra);
+    Py_VISIT(self->dict);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->sock);
+    Py_VISIT(self->server);
+    Py_VISIT(self->context);
+    Py_VISIT(self->empty_waiter);
+    Py_VISIT(self->incoming);
+    Py_VISIT(self->stream.loop);
+    return fio_stream_traverse(&self->stream, visit, arg);
+}
+
+int
+fio_transport_clear(FioTransport *self)
+{
+    fio_stream *stream = &self->stream;
+    fio_stream_drop_output(stream);
+    stream->wire.closing = true;
+    stream->lost_count += stream->lost_count == 0;
+    stream->link = NULL;
+    stream->link_owner = NULL;
+    Py_CLEAR(self->extra);
+    Py_CLEAR(self->dict);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->sock);
+    Py_CLEAR(self->server);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->empty_waiter);
+    fio_bridge_clear(self);
+    return 0;
+}
+
+/* asyncio: _SelectorTransport.__del__. A descriptor that is still open belongs to nobody now. */
+void
+fio_transport_finalize(FioTransport *self)
+{
+    if (!self->open) {
+        return;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    if (PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", (PyObject *)self) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    if (transport_close_descriptor(self) < 0
+        || (FIO_SERVER_COUNTS_TRANSPORTS && transport_detach(self) < 0)) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
+void
+fio_transport_dealloc(FioTransport *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    /* The watch may have to be closed first: then the object lives until that has come round. */
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    (void)fio_transport_clear(self);
+    Py_CLEAR(self->stream.loop);
+    type->tp_free(self);
+    Py_DECREF(type);
+}

@@ -1,0 +1,101 @@
+#ifndef FIO_NET_TRANSPORT_H
+#define FIO_NET_TRANSPORT_H
+
+/* The asyncio.Transport over a stream. One struct serves the socket transport and the two pipe
+ * transports; they differ in their stream kind and in their table of methods. What is public about
+ * them is py_transport.c's, the way to a Python protocol is bridge.c's. */
+
+#include "net/addr.h"
+#include "net/stream.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *extra; /* owned or NULL: the slot `_extra` of asyncio.BaseTransport, always here */
+    PyObject *dict;  /* owned or NULL: attributes that users set */
+    PyObject *weakrefs;
+    fio_state *st;      /* borrowed: the type keeps the module alive */
+    PyObject *protocol; /* owned; NULL once the connection is lost */
+    PyObject *sock;     /* owned: the socket or pipe object, or NULL while nobody asked for it */
+    PyObject *server;   /* owned or NULL: attached to until the connection is lost */
+    PyObject *context;  /* owned: contextvars.Context of what the watch calls; NULL before */
+    PyObject *empty_waiter; /* owned or NULL: the future of _make_empty_waiter() */
+    PyObject *incoming;     /* owned or NULL: bytes that a bulk read is going into (bridge.c) */
+    Py_buffer *exported;    /* owned or NULL: what get_buffer() gave for the read going on */
+    fio_link bridge;        /* the link to `protocol` unless that is a _core.Link */
+    fio_addr peer;
+    fio_addr local; /* taken when the descriptor is closed */
+    fio_stream stream;
+    int fd;    /* the descriptor's number, kept for repr after it was closed */
+    bool open; /* the descriptor is not closed yet */
+} FioTransport;
+
+static inline FioTransport *
+fio_transport_of_stream(fio_stream *stream)
+{
+    return FIO_CONTAINER_OF(stream, FioTransport, stream);
+}
+
+/* What a socket transport is made from. */
+typedef struct {
+    FioLoop *loop;
+    PyObject *sock;           /* the socket object, or NULL: `fd` becomes the transport's alone */
+    int fd;                   /* used without `sock` */
+    PyObject *protocol;       /* any asyncio protocol */
+    PyObject *waiter;         /* a future to be done after connection_made(), or NULL */
+    PyObject *extra;          /* a dict for get_extra_info(), taken over, or NULL */
+    PyObject *server;         /* an asyncio Server, or NULL */
+    const fio_any_addr *peer; /* known peer, TCP_NODELAY set already; NULL: asks the descriptor */
+} fio_transport_args;
+
+/* A socket transport; its connection_made() is called in the next turn. On failure the descriptor
+ * (or socket) is still the caller's. */
+FIO_MUST_CHECK PyObject *fio_transport_new(fio_state *st, const fio_transport_args *args);
+
+/* Steps of making a transport, shared with the pipes: memory and fields; then connection_made() and
+ * what follows it put into the ready ring. */
+FIO_MUST_CHECK FioTransport *fio_transport_alloc(PyTypeObject *type, fio_state *st, FioLoop *loop);
+FIO_MUST_CHECK int fio_transport_begin(FioTransport *self, PyObject *waiter);
+/* Second entry of the ready ring: reading starts, the waiter is told. */
+FIO_MUST_CHECK int fio_transport_start(FioTransport *self, PyObject *waiter);
+
+FIO_MUST_CHECK int fio_transport_set_protocol(FioTransport *self, PyObject *protocol);
+
+/* asyncio: _fatal_error(); the exception is set. */
+void fio_transport_fatal(FioTransport *self, const char *message);
+/* asyncio: _call_connection_lost(); -1: the protocol's connection_lost() raised. */
+FIO_MUST_CHECK int fio_transport_lose(FioTransport *self, PyObject *exc);
+
+/* The socket object, made when asked for; None once closed. */
+FIO_MUST_CHECK PyObject *fio_transport_socket(FioTransport *self);
+/* get_extra_info(): 1 found, 0 not there, -1 exception set. */
+FIO_MUST_CHECK int fio_transport_extra(FioTransport *self, PyObject *name, PyObject **value);
+/* The dict of all extra information. */
+FIO_MUST_CHECK PyObject *fio_transport_all_extra(FioTransport *self);
+
+/* logger.debug(format, self) when the loop is in debug mode. */
+void fio_transport_log_debug(FioTransport *self, const char *format);
+
+/* Functions of fio_stream_kind shared by the three. */
+PyObject *fio_transport_owner(fio_stream *stream);
+void fio_transport_failed(fio_stream *stream, int err, const char *message);
+void fio_transport_finish(fio_stream *stream, PyObject *exc, bool now);
+void fio_transport_drained(fio_stream *stream);
+
+/* Slots shared by the three. */
+int fio_transport_traverse(FioTransport *self, visitproc visit, void *arg);
+int fio_transport_clear(FioTransport *self);
+void fio_transport_finalize(FioTransport *self);
+void fio_transport_dealloc(FioTransport *self);
+
+/* -- the way to a Python protocol (bridge.c) ------------------------------------------------------
+ */
+
+extern const fio_link_ops fio_bridge_protocol_ops;
+extern const fio_link_ops fio_bridge_buffered_ops;
+
+/* Gives back what a read left. */
+void fio_bridge_clear(FioTransport *self);
+
+FIO_MUST_CHECK int fio_transport_setup_types(PyObject *module);
+
+#endif
