@@ -8,8 +8,10 @@
 #include "net/transport.h"
 #include "server/router.h"
 
+typedef int (*module_setup)(PyObject *module);
+
 /* In order: a type stands behind those it is derived from. */
-static int (*const module_setups[])(PyObject *) = {
+static const module_setup module_setups[] = {
     fio_aio_setup_types,       /* base */
     fio_loop_setup_types,      /* loop */
     fio_link_setup_types,      /* net */

@@ -23,11 +23,7 @@ from .endpoints import Endpoints
 __all__ = ["Loop"]
 
 
-<<<<<<< HEAD
-class Loop(_core.Loop, asyncio.SelectorEventLoop):
-=======
-class Loop(_core.Loop, Endpoints, asyncio.BaseEventLoop):
->>>>>>> 59ce6db (net: streams, transports, listener, native links)
+class Loop(_core.Loop, Endpoints):
     """An asyncio event loop; takes no arguments.
 
     Behaves as ``asyncio.SelectorEventLoop`` does on the running version of Python.
@@ -38,6 +34,7 @@ class Loop(_core.Loop, Endpoints, asyncio.BaseEventLoop):
         asyncio.BaseEventLoop.__init__(self)
         self._transports: weakref.WeakValueDictionary[int, asyncio.BaseTransport]
         self._transports = weakref.WeakValueDictionary()
+        self._listeners = {}
         self._signal_handlers: dict[int, asyncio.Handle] = {}
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
 

@@ -323,7 +323,7 @@ static PyMethodDef listener_methods[] = {
 };
 
 static PyType_Slot listener_slots[] = {
-    {Py_tp_doc, (void *)listener_doc},
+    {Py_tp_doc, FIO_UNCONST(listener_doc)},
     {Py_tp_new, listener_new},
     {Py_tp_dealloc, listener_dealloc},
     {Py_tp_traverse, listener_traverse},

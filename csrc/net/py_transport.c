@@ -360,7 +360,7 @@ PyDoc_STRVAR(transport_doc, "Transport(loop, sock, protocol, waiter=None, extra=
                             "\n--\n\nThe asyncio.Transport of a connected stream socket.");
 
 static PyType_Slot transport_slots[] = {
-    {Py_tp_doc, (void *)transport_doc},       {Py_tp_new, transport_type_new},
+    {Py_tp_doc, FIO_UNCONST(transport_doc)},  {Py_tp_new, transport_type_new},
     {Py_tp_init, transport_type_init},        {Py_tp_dealloc, fio_transport_dealloc},
     {Py_tp_finalize, fio_transport_finalize}, {Py_tp_traverse, fio_transport_traverse},
     {Py_tp_clear, fio_transport_clear},       {Py_tp_repr, transport_repr},

@@ -243,7 +243,7 @@ stream_gather(const fio_stream *stream, struct iovec *pieces, size_t *bytes)
         if (chunk->kind == FIO_CHUNK_FILE) {
             return count;
         }
-        pieces[count++] = (struct iovec){.iov_base = (char *)chunk->at.data,
+        pieces[count++] = (struct iovec){.iov_base = FIO_UNCONST(chunk->at.data),
                                          .iov_len = chunk->size};
         *bytes += chunk->size;
     }
