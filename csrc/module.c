@@ -2,6 +2,7 @@
  * which order. */
 
 #include "base/aio.h"
+#include "http/py_http.h"
 #include "loop/loop.h"
 #include "net/link.h"
 #include "net/listener.h"

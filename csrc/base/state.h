@@ -8,24 +8,36 @@
  * to have it declared, made, visited and cleared. Keep each list sorted within its room. */
 
 /* Heap types, made by each room's fio_<thing>_setup_types(); the field is <name>Type. */
-#define FIO_STATE_TYPES(X) \
-    X(Ready)               \
-    X(Loop)                \
-    X(Handle)              \
-    X(TimerHandle)         \
-    X(Link)                \
-    X(Transport)           \
-    X(Listener)            \
-    X(MatchInfo)           \
-    X(Route)               \
-    X(Router)              \
-    X(Request)             \
-    X(RequestRead)         \
-    X(StreamResponse)      \
-    X(Response)            \
-    X(FileResponse)        \
-    X(ResponseMeta)        \
-    X(ForeignWire)
+#define FIO_STATE_TYPES(X)          \
+    X(Ready)                        \
+    X(Loop)                         \
+    X(Handle)                       \
+    X(TimerHandle)                  \
+    X(Link)                         \
+    X(Transport)                    \
+    X(Listener)                     \
+    X(MatchInfo)                    \
+    X(Route)                        \
+    X(Router)                       \
+    X(Request)                      \
+    X(RequestRead)                  \
+    X(StreamResponse)               \
+    X(Response)                     \
+    X(FileResponse)                 \
+    X(ResponseMeta)                 \
+    X(ForeignWire)                  \
+    X(HttpParserCallbackError)      \
+    X(HttpParserError)              \
+    X(HttpParserInvalidMethodError) \
+    X(HttpParserInvalidStatusError) \
+    X(HttpParserInvalidURLError)    \
+    X(HttpParserUpgrade)            \
+    X(HttpRequestError)             \
+    X(HttpRequestParser)            \
+    X(HttpResponseParser)           \
+    X(RequestHead)                  \
+    X(RequestReader)                \
+    X(URL)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
@@ -86,7 +98,17 @@
     X(task)                   \
     X(time)                   \
     X(transport)              \
-    X(write)
+    X(write)                  \
+    X(on_body)                \
+    X(on_chunk_complete)      \
+    X(on_chunk_header)        \
+    X(on_header)              \
+    X(on_headers_complete)    \
+    X(on_message_begin)       \
+    X(on_message_complete)    \
+    X(on_status)              \
+    X(on_url)                 \
+    X(status)
 
 /* Interned strings that are no names: X(field, text); the field is str_<field>. */
 #define FIO_STATE_TEXTS(X)                          \
