@@ -290,7 +290,7 @@ static int
 decide_framing(fio_parser *parser, const field_facts *facts)
 {
     fio_head *head = parser->head;
-    const llhttp_t *llhttp = llhttp_of(parser);
+    llhttp_t *llhttp = llhttp_of(parser);
     head->has_length = (llhttp->flags & F_CONTENT_LENGTH) != 0;
     head->content_length = head->has_length ? llhttp->content_length : 0;
     if (facts->codings > 0 || (llhttp->flags & F_TRANSFER_ENCODING) != 0) {
@@ -311,6 +311,8 @@ decide_framing(fio_parser *parser, const field_facts *facts)
             return fail(parser, FIO_E_BAD_REQUEST, "CONNECT with a body");
         }
         head->chunked = true;
+        /* llhttp does not know it by itself where a tab follows the word (RFC 9110 5.6.3). */
+        llhttp->flags |= F_CHUNKED;
         parser->phase = PHASE_CHUNKED;
         return 0;
     }

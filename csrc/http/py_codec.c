@@ -117,17 +117,24 @@ url_repr(FioURL *self)
                                 self->fragment, self->userinfo);
 }
 
-#define URL_MEMBER(name, doc) {#name, T_OBJECT, offsetof(FioURL, name), READONLY, doc}
+/* `offset` is where in a FioURL the part is. */
+static PyObject *
+url_get(PyObject *self, void *offset)
+{
+    return Py_NewRef(*(PyObject **)((char *)self + (uintptr_t)offset));
+}
 
-static PyMemberDef url_members[] = {
-    URL_MEMBER(schema, "bytes or None"),
-    URL_MEMBER(host, "bytes or None; an IPv6 address without its brackets"),
-    URL_MEMBER(port, "int or None"),
-    URL_MEMBER(path, "bytes or None"),
-    URL_MEMBER(query, "bytes or None"),
-    URL_MEMBER(fragment, "bytes or None"),
-    URL_MEMBER(userinfo, "bytes or None"),
-    {NULL, 0, 0, 0, NULL},
+#define URL_PART(name, doc) {#name, url_get, NULL, doc, (void *)(uintptr_t)offsetof(FioURL, name)}
+
+static PyGetSetDef url_parts[] = {
+    URL_PART(schema, "bytes or None"),
+    URL_PART(host, "bytes or None; an IPv6 address without its brackets"),
+    URL_PART(port, "int or None"),
+    URL_PART(path, "bytes or None"),
+    URL_PART(query, "bytes or None"),
+    URL_PART(fragment, "bytes or None"),
+    URL_PART(userinfo, "bytes or None"),
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 PyDoc_STRVAR(url_doc, "A URL in parts, made by parse_url(); a part that is not there is None.");
@@ -138,7 +145,7 @@ static PyType_Slot url_slots[] = {
     {Py_tp_traverse, url_traverse},
     {Py_tp_clear, url_clear},
     {Py_tp_repr, url_repr},
-    {Py_tp_members, url_members},
+    {Py_tp_getset, url_parts},
     {0, NULL},
 };
 
