@@ -15,6 +15,7 @@ typedef int (*module_setup)(PyObject *module);
 static const module_setup module_setups[] = {
     fio_aio_setup_types,       /* base */
     fio_loop_setup_types,      /* loop */
+    fio_http_setup_types,      /* http */
     fio_link_setup_types,      /* net */
     fio_transport_setup_types, /* net */
     fio_listener_setup_types,  /* net */
