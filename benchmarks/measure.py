@@ -54,14 +54,27 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def _ticks(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _nanoseconds(pid: int) -> float:
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
 def cpu_seconds(pid: int) -> float:
-    """User and system time the process tree has used so far."""
-    ticks = 0
+    """User and system time the process tree has used so far.
+
+    The scheduler's own count of nanoseconds where the kernel keeps it, else the ticks of stat.
+    """
+    one = _nanoseconds if Path("/proc/self/schedstat").exists() else _ticks
+    total = 0.0
     for member in tree(pid):
         with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICK
+            total += one(member)
+    return total
 
 
 def rss_bytes(pid: int) -> int:

@@ -1,0 +1,1 @@
+"""What an operation of the event loop costs, loop by loop: ``python -m benchmarks.micro``."""

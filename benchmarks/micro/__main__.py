@@ -1,0 +1,156 @@
+"""Rows of the event loop, loop beside loop, in interleaved rounds.
+
+    python -m benchmarks.micro                                  the rows marked as default
+    python -m benchmarks.micro --rows 'timer*' 'tcp *1 KiB*'    the rows these patterns name
+    python -m benchmarks.micro --rows '*' --json FILE           all of them
+
+Figures are CPU microseconds an operation (of the server, for rows with a peer), or bytes where the
+row says so; medians of the rounds. A row that a loop cannot run is blank.
+"""
+
+import argparse
+import fnmatch
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import measure, native
+from benchmarks.micro import inside, outside
+from benchmarks.micro.loops import BARE, LOOPS, is_here
+from benchmarks.run import machine, versions
+from benchmarks.table import table
+
+ROWS = (*inside.NAMES, *outside.ROWS)
+OURS = "fastaio"
+RIVAL = "uvloop"
+NOISE = 1.05
+"""Two rounds of the same program differ by about this much: within it, rows are equal."""
+SKIPPED = ("unix * x1", "unix * x100", "* buffered 10 KiB *", "* buffered 1 MiB *")
+"""Rows that say little more than their neighbours: run when asked for."""
+
+
+def default_rows() -> list[str]:
+    return [name for name in ROWS if not any(fnmatch.fnmatch(name, p) for p in SKIPPED)]
+
+
+def inside_figure(loop: str, name: str) -> float:
+    """One figure of a row that needs no peer, from a process of its own."""
+    process = measure.spawn(
+        [sys.executable, "-m", "benchmarks.micro.inside", loop, name],
+        measure.SERVER_CPU,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, error = process.communicate(timeout=180)
+    if process.returncode:
+        lines = error.strip().splitlines()
+        raise measure.ContenderError(lines[-1] if lines else f"exit {process.returncode}")
+    return float(out)
+
+
+def figure(loop: str, name: str, milliseconds: int, folder: Path) -> float:
+    if name in outside.ROWS:
+        return outside.measured(loop, name, milliseconds, folder)
+    if loop == BARE:
+        raise measure.ContenderError("no such row")
+    return inside_figure(loop, name)
+
+
+def run_row(
+    name: str, loops: Sequence[str], args: argparse.Namespace, folder: Path
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The medians of a row by loop, and why a loop has none."""
+    taken: dict[str, list[float]] = {}
+    troubles: dict[str, str] = {}
+    for number in range(args.rounds):
+        for loop in loops if number % 2 == 0 else reversed(loops):
+            if loop in troubles:
+                continue
+            try:
+                taken.setdefault(loop, []).append(figure(loop, name, args.ms, folder))
+            except (measure.ContenderError, native.UnavailableError, OSError) as error:
+                troubles[loop] = str(error)
+    return {loop: statistics.median(got) for loop, got in taken.items() if got}, troubles
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.micro",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rows", nargs="+", metavar="PATTERN", help="names, or patterns with *")
+    parser.add_argument("--loops", nargs="+", choices=(*LOOPS, BARE), default=(*LOOPS, BARE))
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each (default 3)")
+    parser.add_argument("--ms", type=int, default=500, help="of load a round (default 500)")
+    parser.add_argument("--list", action="store_true", help="print the rows' names")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    return parser.parse_args(argv)
+
+
+def verdict(figures: dict[str, dict[str, float]]) -> list[str]:
+    """Which rows are behind the loop that is to be beaten on all of them."""
+    both = {name: got for name, got in figures.items() if OURS in got and RIVAL in got}
+    behind = {
+        name: got[OURS] / got[RIVAL] for name, got in both.items() if got[OURS] > got[RIVAL] * NOISE
+    }
+    lines = [
+        f"NOT met       {name}: {ratio:.2f} x {RIVAL}'s" for name, ratio in sorted(behind.items())
+    ]
+    if both and not behind:
+        lines.append(f"met           no row of {len(both)} is behind {RIVAL}")
+    return lines or ["not measured  rows on both " + f"{OURS} and {RIVAL}"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse(argv)
+    if args.list:
+        print("\n".join(ROWS))
+        return 0
+    names = default_rows()
+    if args.rows:
+        names = [name for name in ROWS if any(fnmatch.fnmatch(name, p) for p in args.rows)]
+    loops = [loop for loop in args.loops if loop == BARE or is_here(loop)]
+    for loop in args.loops:
+        if loop not in loops:
+            print(f"{loop}: absent")
+    figures: dict[str, dict[str, float]] = {}
+    troubles: dict[str, dict[str, str]] = {}
+    with tempfile.TemporaryDirectory(prefix="fastaio-micro-") as temporary:
+        folder = Path(temporary)
+        if any(name in outside.ROWS and "tls" in name for name in names):
+            outside.make_certificate(folder)
+        for name in names:
+            figures[name], troubles[name] = run_row(name, loops, args, folder)
+            shown = "  ".join(f"{loop} {value:.2f}" for loop, value in figures[name].items())
+            print(f"{name}: {shown}", flush=True)
+    cells = {(name, loop): value for name, got in figures.items() for loop, value in got.items()}
+    print("\n" + table("CPU us an operation", names, loops, cells))
+    for name, got in troubles.items():
+        for loop, text in got.items():
+            if text != "no such row":
+                print(f"  blank: {name}, {loop}: {text}")
+    lines = verdict(figures)
+    print("\n" + "\n".join(lines))
+    if args.json:
+        result = {
+            "command": " ".join(["python -m benchmarks.micro", *(argv or sys.argv[1:])]),
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "machine": machine(),
+            "versions": versions(),
+            "rows": figures,
+            "troubles": {name: got for name, got in troubles.items() if got},
+            "must_reach": lines,
+        }
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
