@@ -14,9 +14,10 @@ from typing import Any
 from setuptools import Extension
 from setuptools.command.bdist_wheel import bdist_wheel as _bdist_wheel
 from setuptools.command.build_ext import build_ext as _build_ext
+from setuptools.errors import CompileError
 
 from . import thirdparty
-from .incremental import Step, run_stale
+from .incremental import Step, StepError, run_stale
 from .libraries import LLHTTP, Library, bundled_names, libraries, uses_system
 from .switches import code_flags, flag, jobs
 
@@ -51,22 +52,31 @@ class build_ext(_build_ext):  # noqa: N801 (the name setuptools knows the comman
         thirdparty.ensure(bundled_names())
         parts = libraries()
         generation = code_flags(optimise_across_files=self.to_ship)
-        own = [*generation, *own_flags(parts)]
-        compilations = []
-        for source in ext.sources:
-            extra = LLHTTP_SOURCE if source.startswith("csrc/http/parser") else []
-            compilations.append(self._compilation(source, [*own, *extra]))
-        for part in parts:
-            flags = [*generation, "-std=gnu11", *part.cflags]
-            compilations += [self._compilation(source, flags) for source in part.sources]
-        compiled = run_stale(compilations, jobs())
-        print(f"fastaio: {compiled} of {len(compilations)} files compiled", flush=True)
+        compilations = self._compilations(ext.sources, parts, generation)
         libs = [word for part in parts for word in part.ldflags]
         link = self._link([str(step.output) for step in compilations], [*libs, *generation])
-        run_stale([link], 1)
+        try:
+            compiled = run_stale(compilations, jobs())
+            run_stale([link], 1)
+        except StepError as error:
+            raise CompileError(str(error)) from None
+        print(f"fastaio: {compiled} of {len(compilations)} files compiled", flush=True)
         target = self.get_ext_fullpath(ext.name)
         self.mkpath(str(Path(target).parent))
         self.copy_file(str(link.output), target)
+
+    def _compilations(
+        self, sources: list[str], parts: list[Library], generation: list[str]
+    ) -> list[Step]:
+        own = [*generation, *own_flags(parts)]
+        steps = []
+        for source in sources:
+            extra = LLHTTP_SOURCE if source.startswith("csrc/http/parser") else []
+            steps.append(self._compilation(source, [*own, *extra]))
+        for part in parts:
+            flags = [*generation, "-std=gnu11", *part.cflags]
+            steps += [self._compilation(source, flags) for source in part.sources]
+        return steps
 
     def _folder(self, command: list[str]) -> Path:
         """The object folder of this Python and this way to call the compiler."""

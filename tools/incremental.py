@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from setuptools.errors import CompileError
+
+class StepError(Exception):
+    """A command failed; what it printed has been shown."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def stale_steps(steps: Sequence[Step]) -> list[Step]:
 
 
 def run(step: Step) -> None:
-    """Runs the step's command; its output is shown. CompileError when it fails."""
+    """Runs the step's command; what it prints is shown. StepError when it fails."""
     step.output.parent.mkdir(parents=True, exist_ok=True)
     step.memo.unlink(missing_ok=True)
     done = subprocess.run(
@@ -79,7 +81,7 @@ def run(step: Step) -> None:
     if done.stdout.strip():
         print(done.stdout, flush=True)
     if done.returncode != 0:
-        raise CompileError(shlex.join(step.command))
+        raise StepError(shlex.join(step.command))
     step.memo.write_text(shlex.join(step.command))
 
 
