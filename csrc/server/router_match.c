@@ -7,6 +7,10 @@
 /* Paths with escapes up to this size are decoded on the stack. */
 #define MATCH_STACK 1024
 
+/* Sub-applications within each other. Each level keeps MATCH_STACK bytes and more on the C stack,
+ * so that Python's own bound on recursion would come too late. */
+#define MATCH_NESTING 64
+
 typedef struct {
     const fio_head *head;
     const char *base;
@@ -17,7 +21,10 @@ typedef struct {
     fio_match *match;  /* where the route goes */
     bool refused;      /* a resource has the path but not the method */
     PyObject *allowed; /* owned set: the methods of such resources are gathered in it, or NULL */
+    unsigned nesting;  /* routers that this one is nested in */
 } fio_lookup;
+
+static int router_match(FioRouter *router, const fio_lookup *outer, fio_match *match);
 
 /* -- one resource ---------------------------------------------------------------------------------
  */
@@ -259,12 +266,11 @@ method_match(const fio_lookup *lookup, const fio_entry *entry)
 static int
 sub_router_match(FioRouter *router, const fio_lookup *lookup)
 {
-    if (Py_EnterRecursiveCall(" in nested routers") != 0) {
+    if (lookup->nesting == MATCH_NESTING) {
+        PyErr_Format(PyExc_RecursionError, "more than %d nested routers", MATCH_NESTING);
         return -1;
     }
-    int status = fio_router_match(router, lookup->head, lookup->base, lookup->match);
-    Py_LeaveRecursiveCall();
-    return status < 0 ? -1 : 1;
+    return router_match(router, lookup, lookup->match) < 0 ? -1 : 1;
 }
 
 /* 1 the match is complete, 0 go on, -1 exception set. */
@@ -421,16 +427,22 @@ count_slashes(fio_view path)
     return count;
 }
 
-int
-fio_router_match(FioRouter *router, const fio_head *head, const char *base, fio_match *match)
+/* Looks up the same head as `outer`, which router is nested in, or which only names the head. */
+static int
+router_match(FioRouter *router, const fio_lookup *outer, fio_match *match)
 {
     match->route = NULL;
     match->decoded = NULL;
     match->count = 0;
     char stack[MATCH_STACK];
     char *heap = NULL;
-    fio_view raw = fio_span_view(base, head->path);
-    fio_lookup lookup = {.head = head, .base = base, .raw = raw, .path = raw, .match = match};
+    fio_view raw = outer->raw;
+    fio_lookup lookup = {.head = outer->head,
+                         .base = outer->base,
+                         .raw = raw,
+                         .path = raw,
+                         .match = match,
+                         .nesting = outer->nesting + 1};
     if (memchr(raw.base, '%', raw.size) != NULL) {
         if (raw.size > MATCH_STACK && (heap = PyMem_Malloc(raw.size)) == NULL) {
             PyErr_NoMemory();
@@ -448,4 +460,11 @@ fio_router_match(FioRouter *router, const fio_head *head, const char *base, fio_
         fio_match_clear(match);
     }
     return status;
+}
+
+int
+fio_router_match(FioRouter *router, const fio_head *head, const char *base, fio_match *match)
+{
+    fio_lookup lookup = {.head = head, .base = base, .raw = fio_span_view(base, head->path)};
+    return router_match(router, &lookup, match);
 }
