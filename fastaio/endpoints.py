@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio import constants, sslproto
+from asyncio import constants
 from collections.abc import Callable
 from typing import Any
 
-from . import _core
+from . import _core, subprocess, tls
 
 __all__ = ["Endpoints"]
 
@@ -47,7 +47,7 @@ class Endpoints(asyncio.SelectorEventLoop):
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
     ) -> Any:
-        tls = sslproto.SSLProtocol(
+        connection = tls.TLSProtocol(
             self,
             protocol,
             sslcontext,
@@ -57,8 +57,72 @@ class Endpoints(asyncio.SelectorEventLoop):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        _core.Transport(self, rawsock, tls, None, extra, server)
-        return tls._app_transport
+        _core.Transport(self, rawsock, connection, None, extra, server)
+        return connection._app_transport
+
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: Any,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Any:
+        """Upgrade a connection to TLS; returns the transport to use from now on.
+
+        TypeError for what is no SSLContext, or a transport that cannot be upgraded
+        (asyncio: base_events.start_tls).
+        """
+        return await tls.start_tls(
+            self,
+            transport,
+            protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+
+    async def _make_subprocess_transport(
+        self,
+        protocol: asyncio.BaseProtocol,
+        args: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        extra: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> asyncio.SubprocessTransport:
+        waiter = self.create_future()
+        transport = subprocess.SubprocessTransport(
+            self,
+            protocol,
+            args,
+            shell,
+            stdin,
+            stdout,
+            stderr,
+            bufsize,
+            waiter=waiter,
+            extra=extra,
+            **kwargs,
+        )
+        subprocess.watch_exit(self, transport.get_pid(), transport._process_exited)
+        try:
+            await waiter
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            transport.close()
+            await transport._wait()
+            raise
+        return transport
 
     def _start_serving(
         self,

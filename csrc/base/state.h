@@ -16,6 +16,8 @@
     X(Link)                         \
     X(Transport)                    \
     X(Listener)                     \
+    X(TLSLink)                      \
+    X(SSLTransport)                 \
     X(MatchInfo)                    \
     X(Route)                        \
     X(Router)                       \
@@ -51,14 +53,24 @@
     X(Task)                   \
     X(__http_response__)      \
     X(__repr__)               \
+    X(_advance)               \
     X(_attach)                \
     X(_call_connection_lost)  \
+    X(_call_eof_received)     \
     X(_callback_failed)       \
+    X(_control_app_writing)   \
+    X(_control_ssl_reading)   \
     X(_detach)                \
     X(_flush)                 \
     X(_repr_info)             \
+    X(_ssl_protocol)          \
+    X(_sslobj)                \
     X(_start)                 \
+    X(_start_shutdown)        \
+    X(_write_after_close)     \
     X(abort)                  \
+    X(append)                 \
+    X(appendleft)             \
     X(buffer_updated)         \
     X(call_exception_handler) \
     X(call_soon)              \
@@ -82,23 +94,6 @@
     X(https)                  \
     X(loop)                   \
     X(message)                \
-    X(pause_reading)          \
-    X(pause_writing)          \
-    X(peername)               \
-    X(protocol)               \
-    X(readany)                \
-    X(resume_reading)         \
-    X(resume_writing)         \
-    X(set_exception)          \
-    X(set_result)             \
-    X(setblocking)            \
-    X(slow_callback_duration) \
-    X(socket)                 \
-    X(sockname)               \
-    X(task)                   \
-    X(time)                   \
-    X(transport)              \
-    X(write)                  \
     X(on_body)                \
     X(on_chunk_complete)      \
     X(on_chunk_header)        \
@@ -108,7 +103,27 @@
     X(on_message_complete)    \
     X(on_status)              \
     X(on_url)                 \
-    X(status)
+    X(pause_reading)          \
+    X(pause_writing)          \
+    X(peername)               \
+    X(pending)                \
+    X(popleft)                \
+    X(protocol)               \
+    X(read)                   \
+    X(readany)                \
+    X(resume_reading)         \
+    X(resume_writing)         \
+    X(set_exception)          \
+    X(set_result)             \
+    X(setblocking)            \
+    X(slow_callback_duration) \
+    X(socket)                 \
+    X(sockname)               \
+    X(status)                 \
+    X(task)                   \
+    X(time)                   \
+    X(transport)              \
+    X(write)
 
 /* Interned strings that are no names: X(field, text); the field is str_<field>. */
 #define FIO_STATE_TEXTS(X)                          \
@@ -118,23 +133,27 @@
     X(utf8, "utf-8")
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
-#define FIO_STATE_IMPORTS(X)                                         \
-    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")     \
-    X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol") \
-    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")    \
-    X(aio_Future, "asyncio.futures", "Future")                       \
-    X(aio_Handle, "asyncio.events", "Handle")                        \
-    X(aio_Protocol, "asyncio.protocols", "Protocol")                 \
-    X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")        \
-    X(aio_Task, "asyncio.tasks", "Task")                             \
-    X(aio_TimerHandle, "asyncio.events", "TimerHandle")              \
-    X(aio_Transport, "asyncio.transports", "Transport")              \
-    X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")      \
-    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")  \
-    X(aio_get_running_loop, "asyncio.events", "get_running_loop")    \
-    X(aio_logger, "asyncio.log", "logger")                           \
-    X(aio_tasks, "asyncio", "tasks")                                 \
-    X(socket_socket, "socket", "socket")
+#define FIO_STATE_IMPORTS(X)                                                 \
+    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")             \
+    X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")         \
+    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")            \
+    X(aio_Future, "asyncio.futures", "Future")                               \
+    X(aio_Handle, "asyncio.events", "Handle")                                \
+    X(aio_Protocol, "asyncio.protocols", "Protocol")                         \
+    X(aio_SSLProtocolTransport, "asyncio.sslproto", "_SSLProtocolTransport") \
+    X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                \
+    X(aio_Task, "asyncio.tasks", "Task")                                     \
+    X(aio_TimerHandle, "asyncio.events", "TimerHandle")                      \
+    X(aio_Transport, "asyncio.transports", "Transport")                      \
+    X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")              \
+    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")          \
+    X(aio_get_running_loop, "asyncio.events", "get_running_loop")            \
+    X(aio_logger, "asyncio.log", "logger")                                   \
+    X(aio_tasks, "asyncio", "tasks")                                         \
+    X(socket_socket, "socket", "socket")                                     \
+    X(tls_DO_HANDSHAKE, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE") \
+    X(tls_FLUSHING, "asyncio.sslproto", "SSLProtocolState.FLUSHING")         \
+    X(tls_WRAPPED, "asyncio.sslproto", "SSLProtocolState.WRAPPED")
 
 /* Objects of other modules that an application may never need: X(field, module, attribute).
  * Imported by the first fio_lazy_<field>(st). */
@@ -152,6 +171,8 @@
     X(md_MultiDict, "multidict", "MultiDict")                         \
     X(md_MultiDictProxy, "multidict", "MultiDictProxy")               \
     X(mime_guess_type, "mimetypes", "guess_type")                     \
+    X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                  \
+    X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                \
     X(types_MappingProxyType, "types", "MappingProxyType")            \
     X(web_ETag, "fastaio.web.etag", "ETag")                           \
     X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge") \

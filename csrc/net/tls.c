@@ -1,0 +1,406 @@
+/* The pump of TLS: what runs per read and per write of an encrypted connection. Reading never makes
+ * an object larger than what has arrived, and neither direction holds a buffer while idle. What it
+ * cannot decide alone (handshake, shutdown, errors) it calls the inherited SSLProtocol for. */
+
+#include "net/tls.h"
+
+/* One TLS record carries at most this much; larger reads go into one object record by record. */
+#define TLS_RECORD_SIZE (16 * 1024)
+
+/* Ciphertext up to this size is copied into the carrier's gathered output, larger is queued. */
+#define TLS_GATHER_SIZE (16 * 1024)
+
+static bool
+tls_in_state(const FioTLS *self, PyObject *state)
+{
+    return self->state == state;
+}
+
+static int
+tls_call(FioTLS *self, PyObject *method)
+{
+    PyObject *none = PyObject_CallMethodNoArgs((PyObject *)self, method);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* self._fatal_error(exc, message) for a raised Exception; another BaseException stays raised. */
+static int
+tls_fatal(FioTLS *self)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        return -1;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *none = PyObject_CallMethod((PyObject *)self, "_fatal_error", "Os", exc,
+                                         "Fatal error on SSL protocol");
+    Py_DECREF(exc);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* -- outgoing
+ * --------------------------------------------------------------------------------------- */
+
+/* Calls the inherited flow control when the unsent size has crossed a mark (asyncio:
+ * sslproto._control_app_writing). */
+static int
+tls_control_writing(FioTLS *self)
+{
+    Py_ssize_t size = fio_tls_unsent(self);
+    if (size < 0) {
+        return -1;
+    }
+    size += self->backlog_size;
+    bool over = size >= self->outgoing_high && !self->app_writing_paused;
+    bool under = size <= self->outgoing_low && self->app_writing_paused;
+    return over || under ? tls_call(self, self->st->str__control_app_writing) : 0;
+}
+
+static int
+tls_send(FioTLS *self, PyObject *data)
+{
+    const char *bytes = PyBytes_AS_STRING(data);
+    size_t size = (size_t)PyBytes_GET_SIZE(data);
+    if (self->wire == NULL) {
+        if (self->transport == NULL || self->transport == Py_None) {
+            return 0;
+        }
+        PyObject *none = PyObject_CallMethodOneArg(self->transport, self->st->str_write, data);
+        Py_XDECREF(none);
+        return none == NULL ? -1 : 0;
+    }
+    if (self->wire->closing) {
+        return 0;
+    }
+    if (size > TLS_GATHER_SIZE) {
+        return self->wire->ops->send(self->wire, bytes, size, data);
+    }
+    if (fio_buf_append(&self->wire->out, bytes, size) < 0) {
+        return -1;
+    }
+    self->wire->ops->commit(self->wire);
+    return 0;
+}
+
+/* asyncio: sslproto._process_outgoing */
+int
+fio_tls_process_outgoing(FioTLS *self)
+{
+    if (!self->ssl_writing_paused) {
+        Py_ssize_t unsent = fio_tls_unsent(self);
+        if (unsent < 0) {
+            return -1;
+        }
+        if (unsent > 0) {
+            PyObject *data = fio_tls_take(self);
+            int err = data == NULL ? -1 : tls_send(self, data);
+            Py_XDECREF(data);
+            if (err < 0) {
+                return -1;
+            }
+        }
+    }
+    return tls_control_writing(self);
+}
+
+/* Encrypts all of the view: how many bytes were taken (fewer when the library wants to read). */
+static Py_ssize_t
+tls_encrypt(FioTLS *self, const char *data, Py_ssize_t size)
+{
+    Py_ssize_t taken = 0;
+    while (taken < size) {
+        Py_ssize_t count = fio_tls_write(self, data + taken, (size_t)(size - taken));
+        if (count == -2) {
+            break;
+        }
+        if (count < 0) {
+            return -1;
+        }
+        taken += count;
+    }
+    return taken;
+}
+
+/* Keeps a snapshot of the bytes until they can be encrypted. */
+static int
+tls_postpone(FioTLS *self, const char *data, Py_ssize_t size, bool first)
+{
+    PyObject *copy = PyBytes_FromStringAndSize(data, size);
+    if (copy == NULL) {
+        return -1;
+    }
+    PyObject *none = PyObject_CallMethodOneArg(
+        self->backlog, first ? self->st->str_appendleft : self->st->str_append, copy);
+    Py_DECREF(copy);
+    if (none == NULL) {
+        return -1;
+    }
+    Py_DECREF(none);
+    self->backlog_size += size;
+    return 0;
+}
+
+static int
+tls_write_buffer(FioTLS *self, PyObject *data)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    Py_ssize_t taken = 0;
+    if (tls_in_state(self, self->st->tls_WRAPPED) && self->backlog_size == 0) {
+        taken = tls_encrypt(self, view.buf, view.len);
+    }
+    int err = taken < 0 ? -1 : 0;
+    if (err == 0 && taken < view.len) {
+        err = tls_postpone(self, (const char *)view.buf + taken, view.len - taken, false);
+    }
+    PyBuffer_Release(&view);
+    return err;
+}
+
+/* Encrypts what was postponed (asyncio: sslproto._do_write). */
+static int
+tls_write_backlog(FioTLS *self)
+{
+    while (self->backlog_size > 0) {
+        PyObject *data = PyObject_CallMethodNoArgs(self->backlog, self->st->str_popleft);
+        if (data == NULL) {
+            return -1;
+        }
+        Py_ssize_t size = PyBytes_GET_SIZE(data);
+        self->backlog_size -= size;
+        Py_ssize_t taken = tls_encrypt(self, PyBytes_AS_STRING(data), size);
+        int err = taken < 0 ? -1 : 0;
+        if (err == 0 && taken < size) {
+            err = tls_postpone(self, PyBytes_AS_STRING(data) + taken, size - taken, true);
+        }
+        Py_DECREF(data);
+        if (err < 0 || taken < size) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+int
+fio_tls_do_write(FioTLS *self)
+{
+    return tls_write_backlog(self) < 0 ? -1 : fio_tls_process_outgoing(self);
+}
+
+static bool
+tls_takes_writes(const FioTLS *self)
+{
+    return tls_in_state(self, self->st->tls_WRAPPED)
+           || tls_in_state(self, self->st->tls_DO_HANDSHAKE);
+}
+
+/* Writes each of the `count` objects at `items` (asyncio: sslproto._write_appdata). */
+int
+fio_tls_write_items(FioTLS *self, PyObject *const *items, Py_ssize_t count)
+{
+    if (!tls_takes_writes(self)) {
+        return tls_call(self, self->st->str__write_after_close);
+    }
+    int err = 0;
+    for (Py_ssize_t i = 0; i < count && err == 0; i++) {
+        err = tls_write_buffer(self, items[i]);
+    }
+    if (err == 0 && tls_in_state(self, self->st->tls_WRAPPED)) {
+        err = fio_tls_process_outgoing(self);
+    }
+    return err < 0 ? tls_fatal(self) : 0;
+}
+
+/* -- incoming
+ * --------------------------------------------------------------------------------------- */
+
+/* The peer's close_notify (asyncio: the end of sslproto._do_read__copied). */
+static int
+tls_on_close_notify(FioTLS *self)
+{
+    return tls_call(self, self->st->str__call_eof_received) < 0
+                   || tls_call(self, self->st->str__start_shutdown) < 0
+               ? -1
+               : 0;
+}
+
+/* Decrypts record by record into one bytes object no larger than the ciphertext. *closed: the
+ * close_notify was met. An empty result means nothing was complete. */
+static PyObject *
+tls_read_records(FioTLS *self, Py_ssize_t room, bool *closed)
+{
+    PyObject *data = PyBytes_FromStringAndSize(NULL, room);
+    Py_ssize_t size = 0;
+    while (data != NULL && size < room) {
+        PyObject *rest = PyMemoryView_FromMemory(PyBytes_AS_STRING(data) + size, room - size,
+                                                 PyBUF_WRITE);
+        Py_ssize_t count = rest == NULL ? -1 : fio_tls_read_into(self, rest, room - size);
+        Py_XDECREF(rest);
+        if (count == -1) {
+            Py_CLEAR(data);
+            return NULL;
+        }
+        *closed = count == 0;
+        if (count <= 0) {
+            break;
+        }
+        size += count;
+        Py_ssize_t waiting = fio_tls_waiting(self);
+        if (waiting < 0) {
+            Py_CLEAR(data);
+            return NULL;
+        }
+        if (waiting == 0) {
+            break;
+        }
+    }
+    if (data != NULL && size < room) {
+        (void)_PyBytes_Resize(&data, size); /* NULL with MemoryError when it fails */
+    }
+    return data;
+}
+
+static PyObject *
+tls_read_record(FioTLS *self, Py_ssize_t room, bool *closed)
+{
+    PyObject *data = fio_tls_read(self, room);
+    if (data == Py_None) {
+        Py_DECREF(data);
+        return PyBytes_FromStringAndSize(NULL, 0);
+    }
+    *closed = data != NULL && PyBytes_GET_SIZE(data) == 0;
+    return data;
+}
+
+static int
+tls_deliver(FioTLS *self, PyObject *data)
+{
+    if (self->app_protocol == NULL || self->app_protocol == Py_None) {
+        return 0;
+    }
+    PyObject *protocol = Py_NewRef(self->app_protocol);
+    PyObject *none = PyObject_CallMethodOneArg(protocol, self->st->str_data_received, data);
+    Py_DECREF(protocol);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+static int
+tls_read_copied(FioTLS *self)
+{
+    bool closed = false;
+    while (!closed && !self->app_reading_paused) {
+        Py_ssize_t waiting = fio_tls_waiting(self);
+        if (waiting <= 0) {
+            return waiting < 0 ? -1 : 0;
+        }
+        PyObject *data = waiting <= TLS_RECORD_SIZE ? tls_read_record(self, waiting, &closed)
+                                                    : tls_read_records(self, waiting, &closed);
+        if (data == NULL) {
+            return -1;
+        }
+        bool empty = PyBytes_GET_SIZE(data) == 0;
+        int err = empty ? 0 : tls_deliver(self, data);
+        Py_DECREF(data);
+        if (err < 0) {
+            return -1;
+        }
+        if (empty && !closed) {
+            return 0; /* only part of a record is there */
+        }
+    }
+    return closed ? tls_on_close_notify(self) : 0;
+}
+
+/* Fills the protocol's own buffer: how many bytes; *closed as above. */
+static Py_ssize_t
+tls_fill(FioTLS *self, PyObject *buffer, bool *closed, bool *full)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
+        return -1;
+    }
+    Py_ssize_t size = 0;
+    Py_ssize_t waiting = view.len == 0 ? -1 : 1;
+    if (view.len == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+    }
+    while (waiting > 0 && size < view.len) {
+        PyObject *rest = PyMemoryView_FromMemory((char *)view.buf + size, view.len - size,
+                                                 PyBUF_WRITE);
+        Py_ssize_t count = rest == NULL ? -1 : fio_tls_read_into(self, rest, view.len - size);
+        Py_XDECREF(rest);
+        *closed = count == 0;
+        if (count <= 0) {
+            waiting = count == -1 ? -1 : 0;
+            break;
+        }
+        size += count;
+        waiting = fio_tls_waiting(self);
+    }
+    *full = size == view.len;
+    PyBuffer_Release(&view);
+    return waiting < 0 ? -1 : size;
+}
+
+static int
+tls_read_buffered(FioTLS *self)
+{
+    bool closed = false;
+    bool full = true;
+    while (full && !closed && !self->app_reading_paused && self->app_protocol != Py_None) {
+        Py_ssize_t waiting = fio_tls_waiting(self);
+        if (waiting <= 0) {
+            return waiting < 0 ? -1 : 0;
+        }
+        PyObject *protocol = Py_NewRef(self->app_protocol);
+        PyObject *buffer = PyObject_CallMethod(protocol, "get_buffer", "n", waiting);
+        Py_ssize_t size = buffer == NULL ? -1 : tls_fill(self, buffer, &closed, &full);
+        Py_XDECREF(buffer);
+        PyObject *none = Py_NewRef(Py_None);
+        if (size > 0) {
+            Py_SETREF(none, PyObject_CallMethod(protocol, "buffer_updated", "n", size));
+        }
+        Py_DECREF(protocol);
+        Py_XDECREF(none);
+        if (size < 0 || none == NULL) {
+            return -1;
+        }
+    }
+    return closed ? tls_on_close_notify(self) : 0;
+}
+
+/* asyncio: sslproto._do_read */
+int
+fio_tls_do_read(FioTLS *self)
+{
+    if (!tls_in_state(self, self->st->tls_WRAPPED) && !tls_in_state(self, self->st->tls_FLUSHING)) {
+        return 0;
+    }
+    int err = 0;
+    if (!self->app_reading_paused) {
+        err = self->app_is_buffered ? tls_read_buffered(self) : tls_read_copied(self);
+        if (err == 0) {
+            err = fio_tls_do_write(self);
+        }
+    }
+    if (err == 0 && (self->app_reading_paused || self->ssl_reading_paused)) {
+        err = tls_call(self, self->st->str__control_ssl_reading);
+    }
+    return err < 0 ? tls_fatal(self) : 0;
+}
+
+int
+fio_tls_on_data(FioTLS *self, const char *data, size_t size)
+{
+    if (fio_tls_put(self, data, size) < 0) {
+        return -1;
+    }
+    if (tls_in_state(self, self->st->tls_WRAPPED)) {
+        return fio_tls_do_read(self);
+    }
+    return tls_call(self, self->st->str__advance);
+}
