@@ -36,7 +36,7 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
         if self._app_transport is None:
             if self._app_transport_created:
                 raise RuntimeError("Creating _SSLProtocolTransport twice")
-            self._app_transport = _core.TLSTransport(self._loop, self)
+            self._app_transport = _core.SSLTransport(self._loop, self)
             self._app_transport_created = True
         return self._app_transport
 

@@ -1,5 +1,5 @@
 /* The Python faces of TLS: _core.TLSLink, the base beside asyncio's SSLProtocol, whose hot methods
- * and attributes it gives under the same names, and _core.TLSTransport, what the application writes
+ * and attributes it gives under the same names, and _core.SSLTransport, what the application writes
  * to. Neither knows a handshake or a shutdown: those are SSLProtocol's. */
 
 #include "net/tls.h"
@@ -293,7 +293,7 @@ static PyType_Spec tls_spec = {
     .slots = tls_slots,
 };
 
-/* -- TLSTransport
+/* -- SSLTransport
  * ------------------------------------------------------------------------------------ */
 
 static int
@@ -365,7 +365,7 @@ static PyType_Slot tls_transport_slots[] = {
 
 /* Size 0: the layout of its base, asyncio's class. */
 static PyType_Spec tls_transport_spec = {
-    .name = "fastaio._core.TLSTransport",
+    .name = "fastaio._core.SSLTransport",
     .basicsize = 0,
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = tls_transport_slots,
@@ -378,6 +378,6 @@ fio_tls_setup_types(PyObject *module)
     if (fio_state_add_type(module, &st->TLSLinkType, &tls_spec, (PyObject *)st->LinkType) < 0) {
         return -1;
     }
-    return fio_state_add_type(module, &st->TLSTransportType, &tls_transport_spec,
+    return fio_state_add_type(module, &st->SSLTransportType, &tls_transport_spec,
                               st->aio_SSLProtocolTransport);
 }

@@ -1,0 +1,165 @@
+"""Subprocesses: what asyncio's do, ours do."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+
+import pytest
+
+
+def test_communicate(run):
+    async def main():
+        child = await asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+        data = bytes(range(256)) * 2000
+        out, err = await child.communicate(data)
+        assert (out, err, child.returncode) == (data, None, 0)
+
+    run(main())
+
+
+def test_shell_and_exit_status(run):
+    async def main():
+        child = await asyncio.create_subprocess_shell(
+            "echo out; echo err >&2; exit 3", stdout=PIPE, stderr=PIPE
+        )
+        assert await child.communicate() == (b"out\n", b"err\n")
+        assert child.returncode == 3
+
+    run(main())
+
+
+def test_child_can_open_its_standard_output(run):
+    async def main():
+        child = await asyncio.create_subprocess_shell("echo hello > /dev/stdout", stdout=PIPE)
+        assert await child.communicate() == (b"hello\n", None)
+
+    run(main())
+
+
+def test_stderr_into_stdout(run):
+    async def main():
+        child = await asyncio.create_subprocess_shell(
+            "echo one; echo two >&2", stdout=PIPE, stderr=STDOUT
+        )
+        assert await child.communicate() == (b"one\ntwo\n", None)
+
+    run(main())
+
+
+def test_signals(run):
+    async def main():
+        for send, number in (
+            (lambda child: child.terminate(), signal.SIGTERM),
+            (lambda child: child.kill(), signal.SIGKILL),
+            (lambda child: child.send_signal(signal.SIGHUP), signal.SIGHUP),
+        ):
+            child = await asyncio.create_subprocess_exec("sleep", "60", stdout=DEVNULL)
+            send(child)
+            assert await child.wait() == -number
+
+    run(main())
+
+
+def test_popen_keywords(run, tmp_path):
+    async def main():
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "import os; print(os.getcwd(), os.environ['NAME'], os.umask(0),"
+            " os.getsid(0) == os.getpid())",
+            cwd=tmp_path,
+            env={"NAME": "value"},
+            umask=0o27,
+            start_new_session=True,
+            stdout=PIPE,
+        )
+        out, _ = await child.communicate()
+        assert out.decode().split() == [str(tmp_path), "value", str(0o27), "True"]
+
+    run(main())
+
+
+def test_pass_fds(run):
+    async def main():
+        ours, theirs = os.pipe()
+        try:
+            child = await asyncio.create_subprocess_shell(
+                f"echo through > /dev/fd/{theirs}", pass_fds=[theirs]
+            )
+            assert await child.wait() == 0
+            assert os.read(ours, 100) == b"through\n"
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    run(main())
+
+
+def test_missing_program(run):
+    async def main():
+        with pytest.raises(FileNotFoundError):
+            await asyncio.create_subprocess_exec("/no/such/program")
+
+    run(main())
+
+
+def test_no_fork_hooks_run(run):
+    script = (
+        "import asyncio, os, sys\n"
+        "os.register_at_fork(before=lambda: print('hook'))\n"
+        "async def main():\n"
+        "    child = await asyncio.create_subprocess_exec('true')\n"
+        "    await child.wait()\n"
+        "import fastaio\n"
+        "factory = {'fastaio': fastaio.new_event_loop, 'asyncio': None}[sys.argv[1]]\n"
+        "with asyncio.Runner(loop_factory=factory) as runner:\n"
+        "    runner.run(main())\n"
+    )
+
+    async def main():
+        name = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, name, stdout=PIPE
+        )
+        assert await child.communicate() == (b"", None)
+        assert child.returncode == 0
+
+    run(main())
+
+
+def test_off_the_main_thread(run):
+    async def main():
+        child = await asyncio.create_subprocess_exec("true")
+        return await child.wait()
+
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(main())))
+    thread.start()
+    thread.join()
+    assert results == [0]
+
+
+def test_many_children_leave_no_zombie(run):
+    async def main():
+        children = [await asyncio.create_subprocess_exec("true") for _ in range(20)]
+        assert await asyncio.gather(*(child.wait() for child in children)) == [0] * 20
+        for child in children:
+            with pytest.raises(ChildProcessError):
+                os.waitpid(child.pid, os.WNOHANG)
+
+    run(main())
+
+
+def test_cancelled_wait_leaves_the_child_running(run):
+    async def main():
+        child = await asyncio.create_subprocess_exec("sleep", "60")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(child.wait(), 0.01)
+        assert child.returncode is None
+        child.kill()
+        assert await child.wait() == -signal.SIGKILL
+
+    run(main())
