@@ -39,7 +39,10 @@
     X(HttpResponseParser)           \
     X(RequestHead)                  \
     X(RequestReader)                \
-    X(URL)
+    X(URL)                          \
+    X(Body)                         \
+    X(BodyIterator)                 \
+    X(BodyRead)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
@@ -123,7 +126,8 @@
     X(task)                   \
     X(time)                   \
     X(transport)              \
-    X(write)
+    X(write)                  \
+    X(throw)
 
 /* Interned strings that are no names: X(field, text); the field is str_<field>. */
 #define FIO_STATE_TEXTS(X)                          \
@@ -157,27 +161,28 @@
 
 /* Objects of other modules that an application may never need: X(field, module, attribute).
  * Imported by the first fio_lazy_<field>(st). */
-#define FIO_STATE_LAZY(X)                                             \
-    X(aio_current_task, "asyncio.tasks", "current_task")              \
-    X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")         \
-    X(dt_utc, "datetime", "timezone.utc")                             \
-    X(json_default_decoder, "json", "_default_decoder")               \
-    X(json_default_encoder, "json", "_default_encoder")               \
-    X(json_dumps, "json", "dumps")                                    \
-    X(json_loads, "json", "loads")                                    \
-    X(json_make_encoder, "json.encoder", "c_make_encoder")            \
-    X(md_CIMultiDict, "multidict", "CIMultiDict")                     \
-    X(md_CIMultiDictProxy, "multidict", "CIMultiDictProxy")           \
-    X(md_MultiDict, "multidict", "MultiDict")                         \
-    X(md_MultiDictProxy, "multidict", "MultiDictProxy")               \
-    X(mime_guess_type, "mimetypes", "guess_type")                     \
-    X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                  \
-    X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                \
-    X(types_MappingProxyType, "types", "MappingProxyType")            \
-    X(web_ETag, "fastaio.web.etag", "ETag")                           \
-    X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge") \
-    X(web_HttpVersion10, "fastaio.web.version", "HttpVersion10")      \
-    X(web_HttpVersion11, "fastaio.web.version", "HttpVersion11")      \
+#define FIO_STATE_LAZY(X)                                                   \
+    X(aio_IncompleteReadError, "asyncio.exceptions", "IncompleteReadError") \
+    X(aio_current_task, "asyncio.tasks", "current_task")                    \
+    X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")               \
+    X(dt_utc, "datetime", "timezone.utc")                                   \
+    X(json_default_decoder, "json", "_default_decoder")                     \
+    X(json_default_encoder, "json", "_default_encoder")                     \
+    X(json_dumps, "json", "dumps")                                          \
+    X(json_loads, "json", "loads")                                          \
+    X(json_make_encoder, "json.encoder", "c_make_encoder")                  \
+    X(md_CIMultiDict, "multidict", "CIMultiDict")                           \
+    X(md_CIMultiDictProxy, "multidict", "CIMultiDictProxy")                 \
+    X(md_MultiDict, "multidict", "MultiDict")                               \
+    X(md_MultiDictProxy, "multidict", "MultiDictProxy")                     \
+    X(mime_guess_type, "mimetypes", "guess_type")                           \
+    X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                        \
+    X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                      \
+    X(types_MappingProxyType, "types", "MappingProxyType")                  \
+    X(web_ETag, "fastaio.web.etag", "ETag")                                 \
+    X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge")       \
+    X(web_HttpVersion10, "fastaio.web.version", "HttpVersion10")            \
+    X(web_HttpVersion11, "fastaio.web.version", "HttpVersion11")            \
     X(yarl_URL, "yarl", "URL")
 
 /* Freelists of one kind of memory block each (base/pool.h); the field is pool_<name>. */

@@ -270,9 +270,8 @@ body_readuntil(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
     return fio_body_read(self, &read);
 }
 
-PyDoc_STRVAR(body_readline_doc,
-             "readline($self, *, max_line_length=None)\n--\n\n"
-             "Coroutine: as readuntil(b'\\n').");
+PyDoc_STRVAR(body_readline_doc, "readline($self, *, max_line_length=None)\n--\n\n"
+                                "Coroutine: as readuntil(b'\\n').");
 
 static PyObject *
 body_readline(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -647,12 +646,13 @@ static PyMemberDef body_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-PyDoc_STRVAR(body_doc,
-             "StreamReader(protocol, limit, *, loop=None)\n--\n\n"
-             "A body as it comes in, with the methods of aiohttp.StreamReader.\n\n"
-             "`protocol` has pause_reading() called when more than 2 * `limit` bytes lie unread, and\n"
-             "resume_reading() when fewer than `limit` do. `loop` is the running one by default.\n"
-             "`async for line in reader` reads line by line.");
+PyDoc_STRVAR(
+    body_doc,
+    "StreamReader(protocol, limit, *, loop=None)\n--\n\n"
+    "A body as it comes in, with the methods of aiohttp.StreamReader.\n\n"
+    "`protocol` has pause_reading() called when more than 2 * `limit` bytes lie unread, and\n"
+    "resume_reading() when fewer than `limit` do. `loop` is the running one by default.\n"
+    "`async for line in reader` reads line by line.");
 
 static PyType_Slot body_slots[] = {
     {Py_tp_doc, FIO_UNCONST(body_doc)}, {Py_tp_new, body_new},

@@ -260,7 +260,8 @@ body_read_throw(FioBodyRead *self, PyObject *const *args, Py_ssize_t nargs)
     }
     if (self->waiting == NULL) {
         self->finished = true;
-        PyObject *type = PyExceptionInstance_Check(args[0]) ? (PyObject *)Py_TYPE(args[0]) : args[0];
+        PyObject *type = PyExceptionInstance_Check(args[0]) ? (PyObject *)Py_TYPE(args[0])
+                                                            : args[0];
         PyObject *value = PyExceptionInstance_Check(args[0]) ? args[0] : nargs > 1 ? args[1] : NULL;
         PyErr_SetObject(type, value);
         return NULL;
@@ -324,10 +325,14 @@ static PyMethodDef body_read_methods[] = {
 };
 
 static PyType_Slot body_read_slots[] = {
-    {Py_tp_dealloc, body_read_dealloc},   {Py_tp_traverse, body_read_traverse},
-    {Py_tp_clear, body_read_clear},       {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, body_read_iternext}, {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, body_read_send},         {Py_tp_methods, body_read_methods},
+    {Py_tp_dealloc, body_read_dealloc},
+    {Py_tp_traverse, body_read_traverse},
+    {Py_tp_clear, body_read_clear},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, body_read_iternext},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, body_read_send},
+    {Py_tp_methods, body_read_methods},
     {0, NULL},
 };
 
