@@ -500,9 +500,11 @@ fio_parser_head(fio_parser *parser, const char *base, size_t size)
                                                 end - parser->scanned);
     if (error == HPE_OK) {
         parser->scanned = (uint32_t)end;
-        /* A CR at the end is the line's end, no part of it. */
-        const bool is_cr = end > 0 && base[end - 1] == '\r';
-        if (check_line_size(parser, (uint32_t)end - is_cr) == 0 && end == parser->limits->head) {
+        /* The line's end is no part of it; a field is complete only with the byte behind that. */
+        size_t text = end;
+        text -= text > parser->line_start && base[text - 1] == '\n';
+        text -= text > parser->line_start && base[text - 1] == '\r';
+        if (check_line_size(parser, (uint32_t)text) == 0 && end == parser->limits->head) {
             (void)fail(parser, FIO_E_HEAD_TOO_LARGE, "head too large");
         }
         return parser->failure != FIO_OK ? parser->failure : FIO_PARSER_MORE;
