@@ -136,7 +136,7 @@ def test_body_limit_of_chunks() -> None:
     ],
 )
 def test_framing_limit(body: bytes, refused: int | None) -> None:
-    """Chunk extensions, leading zeros and trailers share the head's limit; small chunks are free."""
+    """Chunk extensions, leading zeros and trailers share the head's limit; chunks are free."""
     assert status(CHUNKED + body, head=300) == refused
 
 
