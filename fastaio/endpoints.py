@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _core, subprocess, tls
+from .seams import AsyncioLoop
 
 __all__ = ["Endpoints"]
 
 
-class Endpoints(asyncio.SelectorEventLoop):
+class Endpoints(AsyncioLoop):
     """Mixed into Loop in front of asyncio's loop."""
 
     #: What accepts on a listening socket, by its descriptor.
@@ -89,7 +90,7 @@ class Endpoints(asyncio.SelectorEventLoop):
 
     async def _make_subprocess_transport(
         self,
-        protocol: asyncio.BaseProtocol,
+        protocol: asyncio.SubprocessProtocol,
         args: Any,
         shell: bool,
         stdin: Any,
@@ -113,7 +114,7 @@ class Endpoints(asyncio.SelectorEventLoop):
             extra=extra,
             **kwargs,
         )
-        subprocess.watch_exit(self, transport.get_pid(), transport._process_exited)
+        subprocess.watch_exit(self, transport._proc.pid, transport._process_exited)
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):

@@ -13,7 +13,9 @@ import signal
 import sys
 import warnings
 import weakref
-from asyncio import base_events, coroutines, events, format_helpers
+from asyncio import coroutines, events, format_helpers
+from asyncio.base_events import _format_handle  # type: ignore[attr-defined]
+from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +74,7 @@ class Loop(_core.Loop, Endpoints):
         if self._closed:
             return
         if self._debug:
-            base_events.logger.debug("Close %r", self)
+            logger.debug("Close %r", self)
         self._drop_signal_handlers()
         _core.Loop.close(self)
         self._executor_shutdown_called = True
@@ -101,7 +103,9 @@ class Loop(_core.Loop, Endpoints):
         self._signal_forward(-1)
         signal.set_wakeup_fd(old)
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., Any], *args: Any) -> None:
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., Any], *args: Any
+    ) -> None:
         """Call callback(*args) in the loop when the signal arrives.
 
         Raises ValueError for what is no signal, RuntimeError for one that cannot be caught and off
@@ -168,15 +172,14 @@ class Loop(_core.Loop, Endpoints):
             "exception": exc,
             "handle": handle,
         }
-        if handle._source_traceback:
-            context["source_traceback"] = handle._source_traceback
+        traceback = getattr(handle, "_source_traceback", None)
+        if traceback:
+            context["source_traceback"] = traceback
         self.call_exception_handler(context)
 
     def _callback_was_slow(self, handle: asyncio.Handle, seconds: float) -> None:
         """Log a callback that took long (asyncio: base_events._run_once, debug mode)."""
-        base_events.logger.warning(
-            "Executing %s took %.3f seconds", base_events._format_handle(handle), seconds
-        )
+        logger.warning("Executing %s took %.3f seconds", _format_handle(handle), seconds)
 
 
 def ignore_signal(signum: int, frame: Any) -> None:
@@ -185,7 +188,7 @@ def ignore_signal(signum: int, frame: Any) -> None:
 
 if sys.version_info >= (3, 13):
 
-    def format_callback(loop: Loop, handle: asyncio.Handle) -> str:
+    def format_callback(loop: Loop, handle: Any) -> str:
         """A callback and its arguments as asyncio's messages show them."""
         return format_helpers._format_callback_source(
             handle._callback, handle._args, debug=loop.get_debug()
@@ -193,6 +196,6 @@ if sys.version_info >= (3, 13):
 
 else:
 
-    def format_callback(loop: Loop, handle: asyncio.Handle) -> str:
+    def format_callback(loop: Loop, handle: Any) -> str:
         """A callback and its arguments as asyncio's messages show them."""
         return format_helpers._format_callback_source(handle._callback, handle._args)

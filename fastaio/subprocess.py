@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .log import logger
 
 if TYPE_CHECKING:
-    from .loop import Loop
+    from .endpoints import Endpoints
 
 #: What a child's exit is reported as when somebody else has already collected its status.
 STATUS_UNKNOWN = 255
@@ -50,7 +50,7 @@ class SubprocessTransport(BaseSubprocessTransport):
         )
 
 
-def watch_exit(loop: Loop, pid: int, on_exit: Callable[[int], object]) -> None:
+def watch_exit(loop: Endpoints, pid: int, on_exit: Callable[[int], object]) -> None:
     """Call ``on_exit(returncode)`` on `loop` once the child `pid` has ended, and reap it.
 
     A pidfd tells (Linux 5.3 and newer); where there is none, a thread waits.
@@ -86,7 +86,7 @@ def _reap(pid: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def _watch_by_thread(loop: Loop, pid: int, on_exit: Callable[[int], object]) -> None:
+def _watch_by_thread(loop: Endpoints, pid: int, on_exit: Callable[[int], object]) -> None:
     def wait() -> None:
         returncode = _reap(pid)
         if loop.is_closed():

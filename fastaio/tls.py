@@ -29,6 +29,14 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
     max_size = 0  # SSLProtocol makes a buffer of this size for every connection; ours needs none
     _foreign_buffer: bytearray | None = None
 
+    if TYPE_CHECKING:  # what type checkers do not know of SSLProtocol
+        _state: _State
+        _conn_lost: int
+
+        def _do_handshake(self) -> None: ...
+        def _do_flush(self) -> None: ...
+        def _do_shutdown(self) -> None: ...
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         sslproto.SSLProtocol.__init__(self, *args, **kwargs)
 
@@ -51,8 +59,8 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
         sslproto.SSLProtocol.connection_lost(self, exc)
         self._foreign_buffer = None
 
-    def eof_received(self) -> bool | None:
-        return sslproto.SSLProtocol.eof_received(self)
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        return sslproto.SSLProtocol.eof_received(self)  # type: ignore[func-returns-value]
 
     def pause_writing(self) -> None:
         sslproto.SSLProtocol.pause_writing(self)
@@ -60,7 +68,7 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
     def resume_writing(self) -> None:
         sslproto.SSLProtocol.resume_writing(self)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> bytearray:  # type: ignore[override]
         if self._foreign_buffer is None:
             self._foreign_buffer = bytearray(FOREIGN_READ_SIZE)
         return self._foreign_buffer

@@ -1,0 +1,41 @@
+"""asyncio's event loop with the private methods that fastaio calls or takes the place of.
+
+They are the same in all Python versions that fastaio supports; type checkers know only the public
+ones, so the others are declared here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["AsyncioLoop"]
+
+if TYPE_CHECKING:
+
+    class AsyncioLoop(asyncio.SelectorEventLoop):
+        _default_executor: Executor | None
+        _executor_shutdown_called: bool
+
+        def _check_running(self) -> None: ...
+        def _check_signal(self, sig: int) -> None: ...
+        def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
+        def _asyncgen_firstiter_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
+        def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
+        def _stop_serving(self, sock: socket.socket) -> None: ...
+        async def _accept_connection2(
+            self,
+            protocol_factory: Callable[[], asyncio.BaseProtocol],
+            conn: socket.socket,
+            extra: dict[str, Any],
+            sslcontext: Any,
+            server: asyncio.AbstractServer | None,
+            ssl_handshake_timeout: float | None,
+            ssl_shutdown_timeout: float | None,
+        ) -> None: ...
+
+else:
+    AsyncioLoop = asyncio.SelectorEventLoop
