@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import selectors
 import signal
 import sys
 import warnings
@@ -37,6 +38,7 @@ class Loop(_core.Loop, Endpoints):
         self._transports: weakref.WeakValueDictionary[int, asyncio.BaseTransport]
         self._transports = weakref.WeakValueDictionary()
         self._listeners = {}
+        self._selector = WatchedFiles(self)
         self._signal_handlers: dict[int, asyncio.Handle] = {}
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
 
@@ -82,6 +84,11 @@ class Loop(_core.Loop, Endpoints):
         if executor is not None:
             self._default_executor = None
             executor.shutdown(wait=False)
+
+    def _transport_of(self, fd: int) -> asyncio.BaseTransport | None:
+        """The open transport that asyncio's own code has made for a descriptor, if any."""
+        transport = self._transports.get(fd)
+        return None if transport is None or transport.is_closing() else transport
 
     # -- signals -----------------------------------------------------------------------------------
 
@@ -180,6 +187,22 @@ class Loop(_core.Loop, Endpoints):
     def _callback_was_slow(self, handle: asyncio.Handle, seconds: float) -> None:
         """Log a callback that took long (asyncio: base_events._run_once, debug mode)."""
         logger.warning("Executing %s took %.3f seconds", _format_handle(handle), seconds)
+
+
+class WatchedFiles:
+    """What stands in for a selector: asyncio's transports ask theirs what it is watching."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = weakref.ref(loop)
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As ``selectors.BaseSelector.get_key``; KeyError for what is not watched."""
+        loop = self._loop()
+        events = 0 if loop is None else loop._watched(fileobj)
+        if not events:
+            raise KeyError(f"{fileobj!r} is not registered")
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return selectors.SelectorKey(fileobj, fd, events, None)
 
 
 def ignore_signal(signum: int, frame: Any) -> None:

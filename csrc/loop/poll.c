@@ -153,11 +153,24 @@ poller_new(FioLoop *loop, int fd, PyObject *file)
  */
 
 static int
-poll_refuse(PyObject *file, const fio_watch *watch)
+poll_refuse(PyObject *file, PyObject *transport)
 {
     PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", file,
-                 watch->transport == NULL ? Py_None : watch->transport);
+                 transport == NULL ? Py_None : transport);
     return -1;
+}
+
+/* Is the descriptor one of a transport written in Python on add_reader()? */
+static int
+poll_check_transports(FioLoop *loop, PyObject *file, int fd)
+{
+    PyObject *transport = PyObject_CallMethod((PyObject *)loop, "_transport_of", "i", fd);
+    int result = transport == NULL ? -1 : 0;
+    if (transport != NULL && transport != Py_None) {
+        result = poll_refuse(file, transport);
+    }
+    Py_XDECREF(transport);
+    return result;
 }
 
 static int
@@ -180,9 +193,9 @@ poll_check_free(FioLoop *loop, PyObject *file)
     }
     const fio_watch *watch = fio_watch_of(loop, fd);
     if (watch != NULL && watch->on_ready != poller_on_ready) {
-        return poll_refuse(file, watch);
+        return poll_refuse(file, watch->transport);
     }
-    return 0;
+    return poll_check_transports(loop, file, fd);
 }
 
 PyObject *
@@ -219,7 +232,7 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
     }
     fio_watch *watch = fio_watch_of(loop, fd);
     if (watch != NULL && watch->on_ready != poller_on_ready) {
-        return poll_refuse(file, watch);
+        return poll_refuse(file, watch->transport);
     }
     fio_poller *self = watch != NULL ? poller_of(loop, fd) : poller_new(loop, fd, file);
     if (self == NULL) {
@@ -303,6 +316,17 @@ fio_poll_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t n
         return NULL;
     }
     return poll_add(loop, args, nargs, offsetof(fio_poller, writer));
+}
+
+PyObject *
+fio_poll_watched(FioLoop *loop, PyObject *file)
+{
+    int fd = fio_poll_fileno(file);
+    if (fd < 0) {
+        return NULL;
+    }
+    const fio_watch *watch = loop->closed ? NULL : fio_watch_of(loop, fd);
+    return PyLong_FromLong(watch == NULL ? 0 : watch->events);
 }
 
 typedef struct {

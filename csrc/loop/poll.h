@@ -20,6 +20,9 @@ PyObject *fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file);
 /* METH_O: RuntimeError where a transport of the loop uses the descriptor. */
 PyObject *fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file);
 
+/* METH_O: (fd). What it is watched for: 1 to read, 2 to write, 3 both, 0 neither. */
+PyObject *fio_poll_watched(FioLoop *loop, PyObject *file);
+
 /* The descriptor of an int or of an object with fileno(); -1 with ValueError set. */
 FIO_MUST_CHECK int fio_poll_fileno(PyObject *file);
 

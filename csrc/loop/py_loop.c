@@ -658,6 +658,10 @@ PyDoc_STRVAR(loop_ensure_fd_no_transport_doc,
              "--\n\n"
              "Raise RuntimeError where a transport of this loop uses fd.");
 
+PyDoc_STRVAR(loop_watched_doc, "_watched($self, fd, /)\n"
+                               "--\n\n"
+                               "What fd is watched for: 1 reading, 2 writing, 3 both, 0 neither.");
+
 PyDoc_STRVAR(loop_signal_wakeup_fd_doc, "_signal_wakeup_fd($self, /)\n"
                                         "--\n\n"
                                         "The descriptor for signal.set_wakeup_fd().");
@@ -684,6 +688,7 @@ static PyMethodDef loop_methods[] = {
     {"_signal_forward", (PyCFunction)fio_signal_forward, METH_O, loop_signal_forward_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},
+    {"_watched", (PyCFunction)fio_poll_watched, METH_O, loop_watched_doc},
     {"_write_to_self", (PyCFunction)loop_write_to_self, METH_NOARGS, loop_write_to_self_doc},
     {"add_reader", FIO_METHOD(fio_poll_add_reader), METH_FASTCALL, loop_add_reader_doc},
     {"add_writer", FIO_METHOD(fio_poll_add_writer), METH_FASTCALL, loop_add_writer_doc},
