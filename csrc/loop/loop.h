@@ -189,6 +189,8 @@ typedef struct fio_watch {
     void (*on_ready)(struct fio_watch *self, int events);
     /* The owner may free itself: called once, after fio_watch_close(), in a later turn. */
     void (*on_closed)(struct fio_watch *self);
+    /* NULL, or: the descriptor was closed by others, and another watch has its number now. */
+    void (*on_displaced)(struct fio_watch *self);
     PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
     int fd;
     int events; /* what is being watched for now */

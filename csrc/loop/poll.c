@@ -95,6 +95,13 @@ poller_on_closed(fio_watch *watch)
     PyMem_Free(self);
 }
 
+static void
+poller_on_displaced(fio_watch *watch)
+{
+    /* The registrations went with their file, as an epoll set drops them. */
+    fio_watch_close(watch);
+}
+
 static fio_poller *
 poller_of(FioLoop *loop, int fd)
 {
@@ -141,6 +148,7 @@ poller_new(FioLoop *loop, int fd, PyObject *file)
     }
     self->watch.on_ready = poller_on_ready;
     self->watch.on_closed = poller_on_closed;
+    self->watch.on_displaced = poller_on_displaced;
     if (fio_watch_open(loop, &self->watch, fd) < 0) {
         PyMem_Free(self);
         return NULL;

@@ -107,6 +107,7 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     }
     /* A watch that is still there lost its descriptor without a word: the number is ours now, and
      * what the kernel still knows of the old file does not match our generation. */
+    fio_watch *displaced = watches->by_fd[fd];
     watches->by_fd[fd] = watch;
     watch->loop = loop;
     watch->fd = fd;
@@ -115,6 +116,9 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     watch->generation = ++watches->generation;
     fio_list_init(&watch->link);
     watch->open = true;
+    if (displaced != NULL && displaced->on_displaced != NULL) {
+        displaced->on_displaced(displaced);
+    }
     return 0;
 }
 

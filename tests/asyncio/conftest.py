@@ -1,25 +1,64 @@
-"""Twins: every test here runs on asyncio's own loop and on ours, and passes on both."""
+"""Twins: every test here runs on asyncio's loop, which says what is right, and on ours."""
+
+from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
 
 import fastaio
 
-FACTORIES = {"asyncio": asyncio.SelectorEventLoop, "fastaio": fastaio.new_event_loop}
-
-
-@pytest.fixture(params=FACTORIES)
-def loop_factory(request):
-    """Makes an event loop, of asyncio's kind and of ours in turn."""
-    return FACTORIES[request.param]
+FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.SelectorEventLoop,
+    "fastaio": fastaio.new_event_loop,
+}
 
 
 @pytest.fixture
-def run(loop_factory):
-    """run(coroutine) as asyncio.run() does it, on the loop under test."""
+def reports() -> Iterator[list[dict[str, Any]]]:
+    """What reached call_exception_handler(); a test takes out what it expects."""
+    contexts: list[dict[str, Any]] = []
+    yield contexts
+    assert contexts == []
 
-    def run(main, *, debug=None):
+
+@pytest.fixture(params=FACTORIES)
+def loop_factory(
+    request: pytest.FixtureRequest, reports: list[dict[str, Any]]
+) -> Iterator[Callable[[], asyncio.AbstractEventLoop]]:
+    """Makes loops that report to ``reports`` and are closed afterwards."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def factory() -> asyncio.AbstractEventLoop:
+        loop = FACTORIES[request.param]()
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        loops.append(loop)
+        return loop
+
+    yield factory
+    for loop in loops:
+        loop.close()
+    loops.clear()
+    gc.collect()
+
+
+@pytest.fixture
+def loop(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> asyncio.AbstractEventLoop:
+    return loop_factory()
+
+
+@pytest.fixture
+def run(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine to its end on a new loop, as asyncio.run() does."""
+
+    def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None) -> Any:
         with asyncio.Runner(loop_factory=loop_factory, debug=debug) as runner:
             return runner.run(main)
 

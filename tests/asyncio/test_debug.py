@@ -1,0 +1,96 @@
+"""Debug mode: checks, slow callbacks, where things were made."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+
+@pytest.fixture
+def loop(loop):
+    loop.set_debug(True)
+    return loop
+
+
+def test_flag(loop):
+    assert loop.get_debug() is True
+    assert loop._debug is True
+    loop.set_debug(False)
+    assert loop.get_debug() is False
+
+
+def test_handles_know_their_origin(loop):
+    for handle in (loop.call_soon(print), loop.call_later(9, print), loop.call_at(9, print)):
+        assert handle._source_traceback[-1].name == "test_handles_know_their_origin"
+        assert " created at " in repr(handle)
+        handle.cancel()
+        assert "print()" in repr(handle)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+@pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later", "call_at"])
+def test_bad_callbacks(loop, method):
+    async def coroutine():
+        pass
+
+    args = () if "soon" in method else (1,)
+    reported = "call_at" if method == "call_later" else method
+    with pytest.raises(TypeError, match=rf"coroutines cannot be used with {reported}\(\)"):
+        getattr(loop, method)(*args, coroutine)
+    with pytest.raises(TypeError, match=rf"a callable object was expected by {reported}\(\)"):
+        getattr(loop, method)(*args, 5)
+
+
+def test_slow_callback_is_logged(loop, caplog):
+    loop.slow_callback_duration = 0.005
+
+    def slow():
+        time.sleep(0.01)
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        loop.call_soon(slow)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    [record] = caplog.records
+    assert record.getMessage().startswith("Executing <Handle test_slow_callback_is_logged.<locals>")
+    assert " took 0.01" in record.getMessage()
+
+
+def test_slow_task_step_is_logged(loop, caplog):
+    loop.slow_callback_duration = 0.005
+
+    async def main():
+        time.sleep(0.01)
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        loop.run_until_complete(main())
+    assert any(
+        record.getMessage().startswith("Executing <Task finished name=")
+        for record in caplog.records
+    )
+
+
+def test_report_has_the_origin(loop, reports):
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    report = reports.pop()
+    assert report["source_traceback"][-1].name == "test_report_has_the_origin"
+
+
+def test_current_handle(loop):
+    seen = []
+    handle = loop.call_soon(lambda: seen.append(loop._current_handle))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == [handle]
+    assert loop._current_handle is None
+
+
+def test_switched_on_by_the_runner(run):
+    async def main():
+        assert asyncio.get_running_loop().get_debug()
+
+    run(main(), debug=True)

@@ -1,0 +1,204 @@
+"""run_forever(), run_until_complete(), stop(), close() and what surrounds a run."""
+
+import asyncio
+import gc
+import sys
+import threading
+import warnings
+
+import pytest
+
+
+def test_stop_before_the_run_takes_one_turn(loop):
+    seen = []
+    loop.stop()
+    loop.call_soon(seen.append, 1)
+    loop.run_forever()
+    assert seen == [1]
+
+
+def test_stop_finishes_the_turn(loop):
+    seen = []
+    loop.call_soon(loop.stop)
+    loop.call_soon(seen.append, 1)
+    loop.call_soon(lambda: loop.call_soon(seen.append, 2))
+    loop.run_forever()
+    assert seen == [1]
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == [1, 2]
+
+
+def test_state(loop):
+    assert not loop.is_running()
+    assert not loop.is_closed()
+    assert loop._thread_id is None
+    seen = []
+
+    def look():
+        seen.append((loop.is_running(), asyncio.get_running_loop() is loop, loop._thread_id))
+        loop.stop()
+
+    loop.call_soon(look)
+    loop.run_forever()
+    assert seen == [(True, True, threading.get_ident())]
+    loop.close()
+    loop.close()
+    assert loop.is_closed()
+    for call in (loop.run_forever, lambda: loop.run_until_complete(loop.create_future())):
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            call()
+
+
+def test_repr(loop):
+    name = type(loop).__name__
+    name = name if name == "Loop" else "_UnixSelectorEventLoop"
+    assert repr(loop) == f"<{name} running=False closed=False debug=False>"
+
+
+def test_takes_no_second_run(loop, loop_factory):
+    other = loop_factory()
+
+    async def main():
+        with pytest.raises(RuntimeError, match="This event loop is already running"):
+            loop.run_forever()
+        with pytest.raises(RuntimeError, match="while another loop is running"):
+            other.run_forever()
+        with pytest.raises(RuntimeError, match="Cannot close a running event loop"):
+            loop.close()
+
+    loop.run_until_complete(main())
+
+
+def test_run_until_complete_result_and_error(loop):
+    async def value():
+        return 5
+
+    async def error():
+        raise LookupError("x")
+
+    assert loop.run_until_complete(value()) == 5
+    with pytest.raises(LookupError):
+        loop.run_until_complete(error())
+
+
+def test_run_until_complete_stopped(loop):
+    future = loop.create_future()
+    loop.call_soon(loop.stop)
+    with pytest.raises(RuntimeError, match="stopped before Future completed"):
+        loop.run_until_complete(future)
+
+
+def test_unclosed_loop_warns(loop_factory):
+    # Not one of the fixture's: those are kept and closed.
+    loop = type(loop_factory())()
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        del loop
+        gc.collect()
+
+
+def test_closed_loop_does_not_warn(loop_factory):
+    loop = type(loop_factory())()
+    loop.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del loop
+        gc.collect()
+
+
+def test_asyncgens_are_closed(run):
+    closed = []
+
+    async def numbers():
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    async def main():
+        generator = numbers()
+        assert await generator.__anext__() == 1
+        main.generator = generator
+
+    run(main())
+    assert closed == [True]
+
+
+def test_forgotten_asyncgen_is_closed(run):
+    closed = []
+
+    async def main():
+        async def numbers():
+            try:
+                yield 1
+                yield 2
+            finally:
+                await asyncio.sleep(0)
+                closed.append(True)
+
+        async for _ in numbers():
+            break
+        gc.collect()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert closed == [True]
+
+    run(main())
+
+
+def test_hooks_are_restored(loop):
+    before = sys.get_asyncgen_hooks()
+    depth = sys.get_coroutine_origin_tracking_depth()
+    loop.set_debug(True)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert sys.get_asyncgen_hooks() == before
+    assert sys.get_coroutine_origin_tracking_depth() == depth
+
+
+def test_executor(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, lambda: threading.get_ident()) != (
+            threading.get_ident()
+        )
+        with pytest.raises(ZeroDivisionError):
+            await loop.run_in_executor(None, lambda: 1 / 0)
+        await loop.shutdown_default_executor()
+        with pytest.raises(RuntimeError, match="Executor shutdown has been called"):
+            loop.run_in_executor(None, print)
+
+    run(main())
+
+
+def test_getaddrinfo(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        infos = await loop.getaddrinfo("127.0.0.1", 80)
+        assert infos[0][4] == ("127.0.0.1", 80)
+        host, port = await loop.getnameinfo(("127.0.0.1", 80), 3)
+        assert (host, port) == ("127.0.0.1", "80")
+
+    run(main())
+
+
+def test_threads_have_their_own_loops(loop_factory):
+    results = []
+
+    def work(number):
+        async def main():
+            for _ in range(50):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+            return number
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            results.append(runner.run(main()))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [0, 1, 2, 3]

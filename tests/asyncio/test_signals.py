@@ -1,0 +1,165 @@
+"""Signals: handlers of the loop's own, Python's, and Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+
+def later(number):
+    timer = threading.Timer(0.01, os.kill, (os.getpid(), number))
+    timer.start()
+    return timer
+
+
+def test_handler(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+        loop.add_signal_handler(signal.SIGUSR1, arrived.set_result, 3)
+        timer = later(signal.SIGUSR1)
+        assert await arrived == 3
+        timer.join()
+        assert loop.remove_signal_handler(signal.SIGUSR1) is True
+        assert loop.remove_signal_handler(signal.SIGUSR1) is False
+
+    run(main())
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_handler_is_replaced(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+        loop.add_signal_handler(signal.SIGUSR1, print)
+        loop.add_signal_handler(signal.SIGUSR1, arrived.set_result, 1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert await arrived == 1
+
+    run(main())  # close() removes it
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_signal_between_two_runs_is_kept(loop):
+    seen = []
+
+    async def nothing():
+        pass
+
+    async def wait():
+        while not seen:
+            await asyncio.sleep(0)
+
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+    loop.run_until_complete(nothing())
+    os.kill(os.getpid(), signal.SIGUSR1)
+    loop.run_until_complete(asyncio.wait_for(wait(), 5))
+    assert seen == [1]
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+
+def test_pythons_handler_runs_while_the_loop_waits(loop):
+    seen = []
+
+    def handler(number, frame):
+        seen.append(number)
+        loop.call_soon_threadsafe(loop.stop)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        timer = later(signal.SIGUSR1)
+        loop.run_forever()
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
+
+
+def test_handlers_exception_ends_the_run(loop):
+    def handler(number, frame):
+        raise LookupError
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        timer = later(signal.SIGUSR1)
+        with pytest.raises(LookupError):
+            loop.run_forever()
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_interrupt_ends_run_forever(loop):
+    timer = later(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    timer.join()
+    assert not loop.is_running()
+
+
+def test_interrupt_cancels_the_main_task(run):
+    cancelled = []
+
+    async def main():
+        timer = later(signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+        finally:
+            timer.join()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main())
+    assert cancelled == [True]
+
+
+def test_somebody_elses_wakeup_descriptor_is_left(loop):
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    before = signal.set_wakeup_fd(theirs.fileno())
+    try:
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    finally:
+        assert signal.set_wakeup_fd(before) == theirs.fileno()
+        ours.close()
+        theirs.close()
+
+
+def test_errors(loop):
+    async def coroutine():
+        pass
+
+    with pytest.raises(TypeError, match="coroutines cannot be used with add_signal_handler"):
+        loop.add_signal_handler(signal.SIGUSR1, coroutine)
+    with pytest.raises(TypeError, match="sig must be an int"):
+        loop.add_signal_handler("SIGUSR1", print)
+    with pytest.raises(ValueError, match="invalid signal number"):
+        loop.add_signal_handler(10000, print)
+    with pytest.raises(RuntimeError, match="sig 9 cannot be caught"):
+        loop.add_signal_handler(signal.SIGKILL, print)
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.add_signal_handler(signal.SIGUSR1, print)
+
+
+def test_only_on_the_main_thread(loop):
+    errors = []
+
+    def work():
+        try:
+            loop.add_signal_handler(signal.SIGUSR1, print)
+        except RuntimeError as exc:
+            errors.append(str(exc))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert errors == ["set_wakeup_fd only works in main thread of the main interpreter"]
