@@ -158,3 +158,22 @@ class Endpoints(AsyncioLoop):
         if listener is not None:
             listener.stop()
         super()._stop_serving(sock)
+
+    # -- sendfile ----------------------------------------------------------------------------------
+
+    async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:
+        """asyncio: selector_events._sendfile_native.
+
+        The transport goes on watching its descriptor, so a second one of the socket is written to.
+        """
+        resume_reading = transp.is_reading()
+        transp.pause_reading()
+        await transp._make_empty_waiter()
+        try:
+            with transp._sock.dup() as sock:
+                sent: int = await self.sock_sendfile(sock, file, offset, count, fallback=False)
+                return sent
+        finally:
+            transp._reset_empty_waiter()
+            if resume_reading:
+                transp.resume_reading()

@@ -124,10 +124,10 @@
     X(sockname)               \
     X(status)                 \
     X(task)                   \
+    X(throw)                  \
     X(time)                   \
     X(transport)              \
-    X(write)                  \
-    X(throw)
+    X(write)
 
 /* Interned strings that are no names: X(field, text); the field is str_<field>. */
 #define FIO_STATE_TEXTS(X)                          \
@@ -141,6 +141,7 @@
     X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")             \
     X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")         \
     X(aio_CancelledError, "asyncio.exceptions", "CancelledError")            \
+    X(aio_FlowControlMixin, "asyncio.transports", "_FlowControlMixin")       \
     X(aio_Future, "asyncio.futures", "Future")                               \
     X(aio_Handle, "asyncio.events", "Handle")                                \
     X(aio_Protocol, "asyncio.protocols", "Protocol")                         \
@@ -148,7 +149,6 @@
     X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                \
     X(aio_Task, "asyncio.tasks", "Task")                                     \
     X(aio_TimerHandle, "asyncio.events", "TimerHandle")                      \
-    X(aio_Transport, "asyncio.transports", "Transport")                      \
     X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")              \
     X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")          \
     X(aio_get_running_loop, "asyncio.events", "get_running_loop")            \

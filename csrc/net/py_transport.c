@@ -376,11 +376,11 @@ static PyType_Spec transport_spec = {
     .slots = transport_slots,
 };
 
-/* The struct's first field is the base's only slot: said here where it would go unseen. */
+/* The struct begins with the base's slots: said here where a difference would go unseen. */
 static int
 check_base_layout(PyTypeObject *base)
 {
-    if (base->tp_basicsize == (Py_ssize_t)(offsetof(FioTransport, extra) + sizeof(PyObject *))) {
+    if (base->tp_basicsize == (Py_ssize_t)offsetof(FioTransport, dict)) {
         return 0;
     }
     PyErr_Format(PyExc_ImportError,
@@ -409,8 +409,9 @@ int
 fio_transport_setup_types(PyObject *module)
 {
     fio_state *st = fio_state_of_module(module);
-    if (check_base_layout((PyTypeObject *)st->aio_Transport) < 0
-        || fio_state_add_type(module, &st->TransportType, &transport_spec, st->aio_Transport) < 0) {
+    PyObject *base = st->aio_FlowControlMixin;
+    if (check_base_layout((PyTypeObject *)base) < 0
+        || fio_state_add_type(module, &st->TransportType, &transport_spec, base) < 0) {
         return -1;
     }
     return transport_set_constants(st);

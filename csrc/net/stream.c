@@ -240,7 +240,7 @@ fio_stream_close(fio_stream *stream)
     stream_stop(stream);
     if (fio_stream_unsent(stream) == 0) {
         stream->lost_count++;
-        stream->kind->finish(stream, NULL, false);
+        stream->kind->finish(stream, NULL);
     }
 }
 
@@ -254,7 +254,7 @@ fio_stream_force_close(fio_stream *stream, PyObject *exc)
     stream->blocked = false;
     stream_stop(stream);
     stream->lost_count++;
-    stream->kind->finish(stream, exc, false);
+    stream->kind->finish(stream, exc);
 }
 
 void

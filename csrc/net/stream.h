@@ -30,8 +30,8 @@ typedef struct {
     /* The peer closed its side; called once, reading has stopped. */
     void (*ended)(fio_stream *stream);
     /* The stream is closed as far as its user is concerned: schedule the end (`lost`, then the
-     * descriptor), or, with `now`, come to it in this call. `exc` may be NULL. */
-    void (*finish)(fio_stream *stream, PyObject *exc, bool now);
+     * descriptor) for the next turn. `exc` may be NULL. */
+    void (*finish)(fio_stream *stream, PyObject *exc);
     /* All output left for the kernel (also after write_eof's shutdown). NULL: nobody cares. */
     void (*drained)(fio_stream *stream);
     const char *read_error;  /* messages for failed() */

@@ -357,6 +357,16 @@ stream_shutdown(fio_stream *stream)
     return shutdown(stream->fd, SHUT_WR) < 0 ? errno : 0;
 }
 
+/* The last step of close(): nothing is left to send. */
+static void
+stream_finish_closing(fio_stream *stream)
+{
+    if (stream->wire.closing && stream->lost_count == 0 && fio_stream_unsent(stream) == 0) {
+        stream->lost_count++;
+        stream->kind->finish(stream, NULL);
+    }
+}
+
 /* All output is out: memory back, and the end of the stream's writing if it was asked for. */
 static void
 stream_on_drained(fio_stream *stream)
@@ -370,6 +380,10 @@ stream_on_drained(fio_stream *stream)
     }
     if (stream->kind->drained != NULL && stream->lost_count == 0) {
         stream->kind->drained(stream);
+    }
+    /* A paused link is resumed first: it may have more to write, even after close(). */
+    if (!stream->link_paused) {
+        stream_finish_closing(stream);
     }
 }
 
@@ -439,15 +453,10 @@ fio_stream_on_writable(fio_stream *stream)
     if (!stream->blocked) {
         fio_stream_update_watch(stream);
     }
-    if (stream->lost_count > 0) {
-        return;
-    }
-    if (stream->link_paused && fio_stream_unsent(stream) <= stream->low_water) {
+    if (stream->lost_count == 0 && stream->link_paused
+        && fio_stream_unsent(stream) <= stream->low_water) {
         stream_pause_link(stream, false);
-    }
-    if (stream->lost_count == 0 && stream->wire.closing && fio_stream_unsent(stream) == 0) {
-        stream->lost_count++;
-        stream->kind->finish(stream, NULL, true);
+        stream_finish_closing(stream);
     }
 }
 

@@ -532,22 +532,13 @@ fio_transport_drained(fio_stream *stream)
 }
 
 void
-fio_transport_finish(fio_stream *stream, PyObject *exc, bool now)
+fio_transport_finish(fio_stream *stream, PyObject *exc)
 {
     FioTransport *self = fio_transport_of_stream(stream);
-    int result = 0;
-    if (now) {
-        result = fio_transport_lose(self, exc);
-    }
-    else {
-        result = transport_soon(
-            self, PyObject_GetAttr((PyObject *)self, self->st->str__call_connection_lost),
-            exc == NULL ? Py_None : exc);
-    }
-    if (result < 0) {
+    PyObject *callback = PyObject_GetAttr((PyObject *)self, self->st->str__call_connection_lost);
+    if (transport_soon(self, callback, exc == NULL ? Py_None : exc) < 0) {
         fio_report_context about = {.transport = (PyObject *)self};
-        fio_loop_report(stream->loop, "Exception in callback Transport._call_connection_lost()",
-                        &about);
+        fio_loop_report(stream->loop, "Transport: connection_lost() cannot be called", &about);
     }
 }
 

@@ -11,7 +11,8 @@
 typedef struct {
     PyObject_HEAD
     PyObject *extra; /* owned or NULL: the slot `_extra` of asyncio.BaseTransport, always here */
-    PyObject *dict;  /* owned or NULL: attributes that users set */
+    PyObject *flow_control_slots[4]; /* NULL: of asyncio's _FlowControlMixin, attributes instead */
+    PyObject *dict;                  /* owned or NULL: attributes that users set */
     PyObject *weakrefs;
     fio_state *st;      /* borrowed: the type keeps the module alive */
     PyObject *protocol; /* owned; NULL once the connection is lost */
@@ -78,7 +79,7 @@ void fio_transport_log_debug(FioTransport *self, const char *format);
 /* Functions of fio_stream_kind shared by the three. */
 PyObject *fio_transport_owner(fio_stream *stream);
 void fio_transport_failed(fio_stream *stream, int err, const char *message);
-void fio_transport_finish(fio_stream *stream, PyObject *exc, bool now);
+void fio_transport_finish(fio_stream *stream, PyObject *exc);
 void fio_transport_drained(fio_stream *stream);
 
 /* Slots shared by the three. */
