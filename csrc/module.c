@@ -6,6 +6,7 @@
 #include "loop/loop.h"
 #include "net/link.h"
 #include "net/listener.h"
+#include "net/pipe.h"
 #include "net/tls.h"
 #include "net/transport.h"
 #include "server/router.h"
@@ -21,6 +22,7 @@ static const module_setup module_setups[] = {
     fio_transport_setup_types, /* net */
     fio_listener_setup_types,  /* net */
     fio_tls_setup_types,       /* net */
+    fio_pipe_setup_types,      /* net */
     fio_route_setup_types,     /* server */
     fio_router_setup_types,    /* server */
 };

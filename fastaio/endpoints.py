@@ -159,6 +159,26 @@ class Endpoints(AsyncioLoop):
             listener.stop()
         super()._stop_serving(sock)
 
+    # -- pipes -------------------------------------------------------------------------------------
+
+    def _make_read_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> asyncio.ReadTransport:
+        return _core.ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> asyncio.WriteTransport:
+        return _core.WritePipeTransport(self, pipe, protocol, waiter, extra)
+
     # -- sendfile ----------------------------------------------------------------------------------
 
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:

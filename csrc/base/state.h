@@ -42,7 +42,9 @@
     X(URL)                          \
     X(Body)                         \
     X(BodyIterator)                 \
-    X(BodyRead)
+    X(BodyRead)                     \
+    X(ReadPipeTransport)            \
+    X(WritePipeTransport)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
@@ -110,6 +112,7 @@
     X(pause_writing)          \
     X(peername)               \
     X(pending)                \
+    X(pipe)                   \
     X(popleft)                \
     X(protocol)               \
     X(read)                   \
@@ -145,6 +148,7 @@
     X(aio_Future, "asyncio.futures", "Future")                               \
     X(aio_Handle, "asyncio.events", "Handle")                                \
     X(aio_Protocol, "asyncio.protocols", "Protocol")                         \
+    X(aio_ReadTransport, "asyncio.transports", "ReadTransport")              \
     X(aio_SSLProtocolTransport, "asyncio.sslproto", "_SSLProtocolTransport") \
     X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                \
     X(aio_Task, "asyncio.tasks", "Task")                                     \

@@ -36,16 +36,28 @@ bridge_call(FioTransport *self, PyObject *name, PyObject *arg)
     return result;
 }
 
+static void
+bridge_report(FioTransport *self, const char *message)
+{
+    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
+    fio_loop_report(self->stream.loop, message, &about);
+}
+
 /* A call whose failure ends the connection. */
 static void
 bridge_call_or_fail(FioTransport *self, PyObject *name, PyObject *arg, const char *message)
 {
     PyObject *result = bridge_call(self, name, arg);
-    if (result == NULL) {
-        fio_transport_fatal(self, message);
-        return;
+    if (result != NULL) {
+        Py_DECREF(result);
     }
-    Py_DECREF(result);
+    else if (self->stream.kind->is_socket) {
+        fio_transport_fatal(self, message);
+    }
+    else {
+        /* asyncio's pipes leave it to the loop to report, and go on. */
+        bridge_report(self, message);
+    }
 }
 
 /* -- asyncio.Protocol -----------------------------------------------------------------------------
@@ -88,7 +100,7 @@ bridge_data(fio_link *link, const char *data, size_t size)
         (void)_PyBytes_Resize(&bytes, (Py_ssize_t)size); /* NULL when it fails */
     }
     if (bytes == NULL) {
-        fio_transport_fatal(self, "Fatal read error on socket transport");
+        fio_transport_fatal(self, self->stream.kind->read_error);
         return;
     }
     self->stream.reads_bulk = size >= BRIDGE_BULK_READ;
@@ -147,7 +159,7 @@ bridge_export_data(fio_link *link, const char *Py_UNUSED(data), size_t size)
     PyBuffer_Release(self->exported);
     PyObject *count = PyLong_FromSize_t(size);
     if (count == NULL) {
-        fio_transport_fatal(self, "Fatal read error on socket transport");
+        fio_transport_fatal(self, self->stream.kind->read_error);
         return;
     }
     bridge_call_or_fail(self, self->st->str_buffer_updated, count,
@@ -171,15 +183,8 @@ bridge_eof(fio_link *link)
     return keep_open != 0;
 }
 
-/* asyncio: _FlowControlMixin: a failing pause or resume is reported and changes nothing. */
-static void
-bridge_report(FioTransport *self, const char *message)
-{
-    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
-    fio_loop_report(self->stream.loop, message, &about);
-}
-
-/* Called out of write(), in its caller's context. */
+/* Called out of write(), in its caller's context. A failing pause or resume is reported and changes
+ * nothing (asyncio: _FlowControlMixin). */
 static void
 bridge_pause_writing(fio_link *link)
 {

@@ -159,14 +159,14 @@ fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored)
 /* -- attributes -----------------------------------------------------------------------------------
  */
 
-static PyObject *
-transport_get_extra(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_extra(FioTransport *self, void *Py_UNUSED(closure))
 {
     return fio_transport_all_extra(self);
 }
 
-static int
-transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+int
+fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     if (value != NULL && !PyDict_Check(value)) {
         PyErr_Format(PyExc_TypeError, "_extra must be a dict, not %.200s", Py_TYPE(value)->tp_name);
@@ -188,14 +188,14 @@ transport_get_fd(FioTransport *self, void *Py_UNUSED(closure))
     return PyLong_FromLong(self->fd);
 }
 
-static PyObject *
-transport_get_loop(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_loop(FioTransport *self, void *Py_UNUSED(closure))
 {
     return Py_NewRef(self->protocol == NULL ? Py_None : (PyObject *)self->stream.loop);
 }
 
-static PyObject *
-transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
 {
     return fio_transport_py_get_protocol(self, NULL);
 }
@@ -206,20 +206,20 @@ transport_get_server(FioTransport *self, void *Py_UNUSED(closure))
     return Py_NewRef(self->server == NULL ? Py_None : self->server);
 }
 
-static PyObject *
-transport_get_paused(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_paused(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->stream.paused);
 }
 
-static PyObject *
-transport_get_closing(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_closing(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->stream.wire.closing);
 }
 
-static PyObject *
-transport_get_protocol_paused(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_protocol_paused(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->stream.link_paused);
 }
@@ -230,40 +230,30 @@ transport_get_eof(FioTransport *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(self->stream.eof_wanted);
 }
 
-static PyObject *
-transport_get_conn_lost(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_conn_lost(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromUnsignedLong(self->stream.lost_count);
 }
 
-static PyObject *
-transport_get_high_water(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_high_water(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSize_t(self->stream.high_water);
 }
 
-static PyObject *
-transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSize_t(self->stream.low_water);
 }
 
-#define GETTER(name) {#name, (getter)transport_get##name, NULL, NULL, NULL}
-
-PyGetSetDef fio_transport_getset[] = {
-    {"_extra", (getter)transport_get_extra, (setter)transport_set_extra, NULL, NULL},
-    GETTER(_sock),
+static PyGetSetDef transport_getset[] = {
+    {"_sock", (getter)transport_get_sock, NULL, NULL, NULL},
     {"_sock_fd", (getter)transport_get_fd, NULL, NULL, NULL},
-    GETTER(_loop),
-    GETTER(_protocol),
-    GETTER(_server),
-    GETTER(_paused),
-    GETTER(_closing),
-    GETTER(_protocol_paused),
-    GETTER(_eof),
-    GETTER(_conn_lost),
-    {"_high_water", (getter)transport_get_high_water, NULL, NULL, NULL},
-    {"_low_water", (getter)transport_get_low_water, NULL, NULL, NULL},
+    {"_server", (getter)transport_get_server, NULL, NULL, NULL},
+    {"_eof", (getter)transport_get_eof, NULL, NULL, NULL},
+    FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -345,6 +335,8 @@ static PyMethodDef transport_methods[] = {
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_READ_METHODS,
     FIO_TRANSPORT_WRITE_METHODS,
+    {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,
+     PyDoc_STR("write_eof()\n--\n\nEnds our direction once all output is out.")},
     {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},
     {"_reset_empty_waiter", FIO_METHOD(fio_transport_py_reset_empty_waiter), METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -365,7 +357,7 @@ static PyType_Slot transport_slots[] = {
     {Py_tp_finalize, fio_transport_finalize}, {Py_tp_traverse, fio_transport_traverse},
     {Py_tp_clear, fio_transport_clear},       {Py_tp_repr, transport_repr},
     {Py_tp_methods, transport_methods},       {Py_tp_members, transport_members},
-    {Py_tp_getset, fio_transport_getset},     {0, NULL},
+    {Py_tp_getset, transport_getset},         {0, NULL},
 };
 
 /* Not immutable: its base, a class written in Python, is not either. */

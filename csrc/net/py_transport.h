@@ -74,8 +74,6 @@ PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *igno
                "is written in one turn of the loop leaves in one piece.")},                        \
         {"writelines", FIO_METHOD(fio_transport_py_writelines), METH_O,                            \
          PyDoc_STR("writelines(list_of_data, /)\n--\n\nSends all of them by one system call.")},   \
-        {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,                         \
-         PyDoc_STR("write_eof()\n--\n\nEnds our direction once all output is out.")},              \
         {"can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof), METH_NOARGS,                 \
          PyDoc_STR("can_write_eof()\n--\n\nTrue.")},                                               \
         {"abort", FIO_METHOD(fio_transport_py_abort), METH_NOARGS,                                 \
@@ -94,6 +92,29 @@ PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *igno
     }
 
 /* Attributes that asyncio's own code and libraries read. */
-extern PyGetSetDef fio_transport_getset[];
+PyObject *fio_transport_get_extra(FioTransport *self, void *closure);
+PyObject *fio_transport_get_loop(FioTransport *self, void *closure);
+PyObject *fio_transport_get_protocol(FioTransport *self, void *closure);
+PyObject *fio_transport_get_paused(FioTransport *self, void *closure);
+PyObject *fio_transport_get_closing(FioTransport *self, void *closure);
+PyObject *fio_transport_get_protocol_paused(FioTransport *self, void *closure);
+PyObject *fio_transport_get_conn_lost(FioTransport *self, void *closure);
+PyObject *fio_transport_get_high_water(FioTransport *self, void *closure);
+PyObject *fio_transport_get_low_water(FioTransport *self, void *closure);
+int fio_transport_set_extra(FioTransport *self, PyObject *value, void *closure);
+
+/* Rows of their attribute tables. */
+#define FIO_TRANSPORT_COMMON_GETTERS                                                          \
+    {"_extra", (getter)fio_transport_get_extra, (setter)fio_transport_set_extra, NULL, NULL}, \
+        {"_loop", (getter)fio_transport_get_loop, NULL, NULL, NULL},                          \
+        {"_protocol", (getter)fio_transport_get_protocol, NULL, NULL, NULL},                  \
+        {"_paused", (getter)fio_transport_get_paused, NULL, NULL, NULL},                      \
+        {"_closing", (getter)fio_transport_get_closing, NULL, NULL, NULL},                    \
+        {"_protocol_paused", (getter)fio_transport_get_protocol_paused, NULL, NULL, NULL},    \
+        {"_conn_lost", (getter)fio_transport_get_conn_lost, NULL, NULL, NULL},                \
+        {"_high_water", (getter)fio_transport_get_high_water, NULL, NULL, NULL},              \
+    {                                                                                         \
+        "_low_water", (getter)fio_transport_get_low_water, NULL, NULL, NULL                   \
+    }
 
 #endif

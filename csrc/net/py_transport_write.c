@@ -27,6 +27,15 @@ transport_count_lost_write(FioTransport *self)
     return result;
 }
 
+/* What is written to a closing socket that still sends is sent too; to a closing pipe not (asyncio
+ * makes this difference). */
+static bool
+transport_takes_no_more(const FioTransport *self)
+{
+    const fio_stream *stream = &self->stream;
+    return stream->lost_count > 0 || (stream->wire.closing && !stream->kind->is_socket);
+}
+
 static int
 transport_check_writable(const FioTransport *self, const char *method, const char *verb)
 {
@@ -89,7 +98,7 @@ fio_transport_py_write(FioTransport *self, PyObject *data)
     if (data_is_empty(data)) {
         Py_RETURN_NONE;
     }
-    if (self->stream.lost_count > 0) {
+    if (transport_takes_no_more(self)) {
         if (transport_count_lost_write(self) < 0) {
             return NULL;
         }
@@ -138,7 +147,7 @@ fio_transport_py_writelines(FioTransport *self, PyObject *lines)
     if (pieces == NULL) {
         return NULL;
     }
-    if (self->stream.lost_count > 0) {
+    if (transport_takes_no_more(self)) {
         int result = PyList_GET_SIZE(pieces) > 0 ? transport_count_lost_write(self) : 0;
         Py_DECREF(pieces);
         return result < 0 ? NULL : Py_NewRef(Py_None);

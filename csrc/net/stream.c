@@ -94,7 +94,7 @@ fio_stream_update_watch(fio_stream *stream)
 void
 fio_stream_start(fio_stream *stream)
 {
-    stream->started = true;
+    stream->started = !stream->never_reads;
     fio_stream_update_watch(stream);
 }
 

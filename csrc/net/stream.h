@@ -37,6 +37,7 @@ typedef struct {
     const char *read_error;  /* messages for failed() */
     const char *write_error; /* likewise */
     bool is_socket;          /* recv and sendmsg; else read and writev */
+    bool reports_errors;     /* an OSError goes to the exception handler too, but for EIO */
     bool reads_are_hangup;   /* the write end of a pipe: readable means that the peer is gone */
 } fio_stream_kind;
 
@@ -75,6 +76,7 @@ struct fio_stream {
     size_t high_water;
     size_t low_water;
     int fd;           /* borrowed from the owner; -1 once closed */
+    bool never_reads; /* nothing can be read, not even a hangup */
     bool started;     /* reading was allowed: connected() has been called */
     bool paused;      /* pause_reading() */
     bool ended;       /* the peer's end was seen */

@@ -6,6 +6,7 @@
 #include "base/aio.h"
 #include "base/errors.h"
 
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
@@ -58,7 +59,8 @@ fio_transport_set_protocol(FioTransport *self, PyObject *protocol)
         Py_XSETREF(self->protocol, Py_NewRef(protocol));
         return 0;
     }
-    int buffered = PyObject_IsInstance(protocol, st->aio_BufferedProtocol);
+    int buffered = stream->kind->is_socket ? PyObject_IsInstance(protocol, st->aio_BufferedProtocol)
+                                           : 0; /* asyncio's pipes know only data_received() */
     if (buffered < 0) {
         return -1;
     }
@@ -470,6 +472,30 @@ transport_fail_waiter(FioTransport *self, PyObject *exc)
     }
 }
 
+int
+fio_transport_soon_eof(FioTransport *self)
+{
+    if (!transport_is_bridged(self)) {
+        (void)self->stream.link->ops->eof(self->stream.link); /* the end comes either way */
+        return 0;
+    }
+    return transport_soon(self, PyObject_GetAttr(self->protocol, self->st->str_eof_received), NULL);
+}
+
+/* Whether the exception is an everyday end of a connection, that only debug mode logs. */
+static bool
+transport_is_quiet(const FioTransport *self, PyObject *exc)
+{
+    if (!PyErr_GivenExceptionMatches(exc, PyExc_OSError)) {
+        return false;
+    }
+    if (!self->stream.kind->reports_errors) {
+        return true;
+    }
+    PyObject *number = ((PyOSErrorObject *)exc)->myerrno;
+    return number != NULL && PyLong_Check(number) && PyLong_AsLong(number) == EIO;
+}
+
 static bool
 transport_is_fatal(PyObject *exc)
 {
@@ -487,7 +513,7 @@ fio_transport_fatal(FioTransport *self, const char *message)
         fio_loop_report(self->stream.loop, message, &about);
         return;
     }
-    if (PyErr_GivenExceptionMatches(exc, PyExc_OSError)) {
+    if (transport_is_quiet(self, exc)) {
         transport_log_error(self, message, exc);
     }
     else {

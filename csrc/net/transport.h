@@ -80,6 +80,9 @@ void fio_transport_log_debug(FioTransport *self, const char *format);
 PyObject *fio_transport_owner(fio_stream *stream);
 void fio_transport_failed(fio_stream *stream, int err, const char *message);
 void fio_transport_finish(fio_stream *stream, PyObject *exc);
+
+/* Has the protocol's eof_received() called in the next turn. */
+FIO_MUST_CHECK int fio_transport_soon_eof(FioTransport *self);
 void fio_transport_drained(fio_stream *stream);
 
 /* Slots shared by the three. */

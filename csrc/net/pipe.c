@@ -1,0 +1,311 @@
+/* _core.ReadPipeTransport and _core.WritePipeTransport: the two ends of pipes over the common
+ * stream, with the behaviour of asyncio.unix_events' classes. What they refuse (a regular file) is
+ * a ValueError. */
+
+#include "net/pipe.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+#include "net/py_transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* -- the peer's end -------------------------------------------------------------------------------
+ */
+
+static void
+pipe_log_closed(FioTransport *self)
+{
+    if (!self->stream.loop->debug) {
+        return;
+    }
+    PyObject *none = PyObject_CallMethod(self->st->aio_logger, "info", "sO",
+                                         "%r was closed by peer", self);
+    if (none == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(none);
+}
+
+/* asyncio: _UnixReadPipeTransport._read_ready */
+static void
+read_pipe_ended(fio_stream *stream)
+{
+    FioTransport *self = fio_transport_of_stream(stream);
+    pipe_log_closed(self);
+    stream->wire.closing = true;
+    if (fio_transport_soon_eof(self) < 0) {
+        fio_transport_fatal(self, "Fatal read error on pipe transport");
+        return;
+    }
+    fio_stream_force_close(stream, NULL);
+}
+
+/* asyncio: _UnixWritePipeTransport._read_ready */
+static void
+write_pipe_ended(fio_stream *stream)
+{
+    pipe_log_closed(fio_transport_of_stream(stream));
+    PyObject *exc = NULL;
+    if (fio_stream_unsent(stream) > 0) {
+        exc = PyObject_CallNoArgs(PyExc_BrokenPipeError);
+        if (exc == NULL) {
+            PyErr_Clear(); /* the end without its reason */
+        }
+    }
+    fio_stream_force_close(stream, exc);
+    Py_XDECREF(exc);
+}
+
+static const fio_stream_kind read_pipe_kind = {
+    .owner = fio_transport_owner,
+    .failed = fio_transport_failed,
+    .ended = read_pipe_ended,
+    .finish = fio_transport_finish,
+    .read_error = "Fatal read error on pipe transport",
+    .write_error = "Fatal write error on pipe transport",
+    .reports_errors = true,
+};
+
+static const fio_stream_kind write_pipe_kind = {
+    .owner = fio_transport_owner,
+    .failed = fio_transport_failed,
+    .ended = write_pipe_ended,
+    .finish = fio_transport_finish,
+    .read_error = "Fatal read error on pipe transport",
+    .write_error = "Fatal write error on pipe transport",
+    .reads_are_hangup = true,
+};
+
+/* -- making ---------------------------------------------------------------------------------------
+ */
+
+static PyObject *
+none_as_null(PyObject *value)
+{
+    return value == Py_None ? NULL : value;
+}
+
+/* The descriptor of `pipe`, made non-blocking, if it is of a kind that can be waited for. */
+static int
+pipe_open_descriptor(fio_state *st, PyObject *pipe, const char *refusal, mode_t *mode)
+{
+    PyObject *number = PyObject_CallMethodNoArgs(pipe, st->str_fileno);
+    if (number == NULL) {
+        return -1;
+    }
+    long fd = PyLong_AsLong(number);
+    Py_DECREF(number);
+    if (fd == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    struct stat status;
+    if (fstat((int)fd, &status) < 0) {
+        fio_raise_errno(errno);
+        return -1;
+    }
+    *mode = status.st_mode;
+    if (!S_ISFIFO(*mode) && !S_ISSOCK(*mode) && !S_ISCHR(*mode)) {
+        PyErr_SetString(PyExc_ValueError, refusal);
+        return -1;
+    }
+    int flags = fcntl((int)fd, F_GETFL);
+    if (flags < 0 || fcntl((int)fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        fio_raise_errno(errno);
+        return -1;
+    }
+    return (int)fd;
+}
+
+static PyObject *
+pipe_make(PyTypeObject *type, PyObject *const *given, const fio_stream_kind *kind,
+          const char *refusal)
+{
+    fio_state *st = fio_state_of_type(type);
+    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
+        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
+                     Py_TYPE(given[0])->tp_name);
+        return NULL;
+    }
+    mode_t mode = 0;
+    int fd = pipe_open_descriptor(st, given[1], refusal, &mode);
+    if (fd < 0) {
+        return NULL;
+    }
+    FioLoop *loop = (FioLoop *)given[0];
+    FioTransport *self = fio_transport_alloc(type, st, loop);
+    if (self == NULL) {
+        return NULL;
+    }
+    fio_stream_init(&self->stream, kind, loop, fd);
+    /* A character device does not tell that its reader is gone (asyncio says so too). */
+    self->stream.never_reads = kind->reads_are_hangup && S_ISCHR(mode);
+    self->fd = fd;
+    self->sock = Py_NewRef(given[1]);
+    self->extra = given[4] == Py_None ? PyDict_New() : PyDict_Copy(given[4]);
+    if (self->extra == NULL || PyDict_SetItem(self->extra, st->str_pipe, given[1]) < 0
+        || fio_transport_set_protocol(self, given[2]) < 0
+        || fio_transport_begin(self, none_as_null(given[3])) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->open = true;
+    return (PyObject *)self;
+}
+
+static PyObject *
+read_pipe_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"loop", "pipe", "protocol", "waiter", "extra", NULL};
+    static const fio_params params = {"ReadPipeTransport", names, 5, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
+    return pipe_make(type, given, &read_pipe_kind, "Pipe transport is for pipes/sockets only.");
+}
+
+static PyObject *
+write_pipe_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"loop", "pipe", "protocol", "waiter", "extra", NULL};
+    static const fio_params params = {"WritePipeTransport", names, 5, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
+    return pipe_make(type, given, &write_pipe_kind,
+                     "Pipe transport is only for pipes, sockets and character devices");
+}
+
+/* All is done by then; asyncio.BaseTransport.__init__() must not run on it. */
+static int
+pipe_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    return 0;
+}
+
+/* -- what Python sees -----------------------------------------------------------------------------
+ */
+
+/* The end of writing is the end of a pipe. */
+static PyObject *
+write_pipe_write_eof(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    return fio_transport_py_close(self, NULL);
+}
+
+static PyObject *
+pipe_get_pipe(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->sock == NULL ? Py_None : self->sock);
+}
+
+static PyObject *
+pipe_get_fileno(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(self->fd);
+}
+
+/* asyncio: _UnixReadPipeTransport.__repr__ and its twin */
+static PyObject *
+pipe_repr(FioTransport *self)
+{
+    const fio_stream *stream = &self->stream;
+    bool writes = stream->kind->reads_are_hangup;
+    PyObject *name = PyType_GetName(Py_TYPE(self));
+    if (name == NULL) {
+        return NULL;
+    }
+    PyObject *repr = NULL;
+    if (!self->open) {
+        repr = PyUnicode_FromFormat("<%U closed fd=%d closed>", name, self->fd);
+    }
+    else {
+        int events = stream->watch.open ? stream->watch.events : 0;
+        bool polling = (events & (writes ? UV_WRITABLE : UV_READABLE)) != 0;
+        const char *closing = stream->wire.closing ? " closing" : "";
+        const char *state = polling ? "polling" : "idle";
+        repr = writes ? PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, closing, self->fd,
+                                             state, fio_stream_unsent(stream))
+                      : PyUnicode_FromFormat("<%U%s fd=%d %s>", name, closing, self->fd, state);
+    }
+    Py_DECREF(name);
+    return repr;
+}
+
+static PyMethodDef read_pipe_methods[] = {
+    FIO_TRANSPORT_COMMON_METHODS,
+    FIO_TRANSPORT_READ_METHODS,
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef write_pipe_methods[] = {
+    FIO_TRANSPORT_COMMON_METHODS,
+    FIO_TRANSPORT_WRITE_METHODS,
+    {"write_eof", FIO_METHOD(write_pipe_write_eof), METH_NOARGS,
+     PyDoc_STR("write_eof()\n--\n\nCloses the pipe once all output is out.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef pipe_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(FioTransport, dict), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FioTransport, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef pipe_getset[] = {
+    {"_pipe", (getter)pipe_get_pipe, NULL, NULL, NULL},
+    {"_fileno", (getter)pipe_get_fileno, NULL, NULL, NULL},
+    FIO_TRANSPORT_COMMON_GETTERS,
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyDoc_STRVAR(read_pipe_doc,
+             "ReadPipeTransport(loop, pipe, protocol, waiter=None, extra=None)\n--\n\n"
+             "The asyncio.ReadTransport of a pipe, socket or terminal.");
+PyDoc_STRVAR(write_pipe_doc,
+             "WritePipeTransport(loop, pipe, protocol, waiter=None, extra=None)\n--\n\n"
+             "The asyncio.WriteTransport of a pipe, socket or terminal.");
+
+#define PIPE_SLOTS(kind)                                                                         \
+    {Py_tp_doc, FIO_UNCONST(kind##_doc)}, {Py_tp_new, kind##_new}, {Py_tp_init, pipe_init},      \
+        {Py_tp_dealloc, fio_transport_dealloc}, {Py_tp_finalize, fio_transport_finalize},        \
+        {Py_tp_traverse, fio_transport_traverse}, {Py_tp_clear, fio_transport_clear},            \
+        {Py_tp_repr, pipe_repr}, {Py_tp_methods, kind##_methods}, {Py_tp_members, pipe_members}, \
+        {Py_tp_getset, pipe_getset},                                                             \
+    {                                                                                            \
+        0, NULL                                                                                  \
+    }
+
+static PyType_Slot read_pipe_slots[] = {PIPE_SLOTS(read_pipe)};
+static PyType_Slot write_pipe_slots[] = {PIPE_SLOTS(write_pipe)};
+
+static PyType_Spec read_pipe_spec = {
+    .name = "fastaio._core.ReadPipeTransport",
+    .basicsize = sizeof(FioTransport),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = read_pipe_slots,
+};
+
+static PyType_Spec write_pipe_spec = {
+    .name = "fastaio._core.WritePipeTransport",
+    .basicsize = sizeof(FioTransport),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = write_pipe_slots,
+};
+
+int
+fio_pipe_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    if (fio_state_add_type(module, &st->ReadPipeTransportType, &read_pipe_spec,
+                           st->aio_ReadTransport)
+        < 0) {
+        return -1;
+    }
+    return fio_state_add_type(module, &st->WritePipeTransportType, &write_pipe_spec,
+                              st->aio_FlowControlMixin);
+}
