@@ -220,13 +220,16 @@ pipe_repr(FioTransport *self)
         return NULL;
     }
     PyObject *repr = NULL;
+    const char *closing = stream->wire.closing ? " closing" : "";
     if (!self->open) {
         repr = PyUnicode_FromFormat("<%U closed fd=%d closed>", name, self->fd);
+    }
+    else if (stream->loop->closed) {
+        repr = PyUnicode_FromFormat("<%U%s fd=%d open>", name, closing, self->fd);
     }
     else {
         int events = stream->watch.open ? stream->watch.events : 0;
         bool polling = (events & (writes ? UV_WRITABLE : UV_READABLE)) != 0;
-        const char *closing = stream->wire.closing ? " closing" : "";
         const char *state = polling ? "polling" : "idle";
         repr = writes ? PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, closing, self->fd,
                                              state, fio_stream_unsent(stream))

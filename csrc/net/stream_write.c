@@ -477,7 +477,8 @@ fio_stream_commit(fio_stream *stream)
         fio_stream_drop_output(stream);
         return;
     }
-    if (unsent >= WRITE_CORK_SIZE || unsent > stream->high_water) {
+    /* A pipe has nothing to gain: its reader is told of bytes one by one anyway. */
+    if (!stream->kind->is_socket || unsent >= WRITE_CORK_SIZE || unsent > stream->high_water) {
         fio_stream_flush(stream);
         fio_stream_check_high_water(stream);
         return;
