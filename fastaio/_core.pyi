@@ -115,6 +115,26 @@ class SSLTransport(asyncio.Transport):
     def __init__(self, loop: asyncio.AbstractEventLoop, ssl_protocol: TLSLink) -> None: ...
 
 @final
+class ReadPipeTransport(asyncio.ReadTransport):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
+class WritePipeTransport(asyncio.WriteTransport):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
 class Listener:
     def __init__(
         self,
