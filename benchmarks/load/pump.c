@@ -3,7 +3,7 @@
  *
  * usage: pump KIND ADDRESS REQUEST REPLY CONNECTIONS MILLISECONDS
  *   KIND is tcp, unix, udp (ADDRESS a port, a path, a port) or accept: a new TCP connection for
- *   each message, which the server closes. REQUEST and REPLY are sizes in bytes. */
+ *   each message, which the server closes after its reply. REQUEST and REPLY are sizes in bytes. */
 
 #define _GNU_SOURCE
 
@@ -39,6 +39,7 @@ static struct {
     size_t reply;
     char *bytes; /* what is sent */
     char *input; /* where replies go, all over each other */
+    bool once;   /* a connection is good for one message */
     unsigned long replies;
 } load;
 
@@ -114,6 +115,14 @@ peer_send(peer *self)
 }
 
 static void
+peer_open(int epoll, peer *self)
+{
+    self->fd = connected();
+    fcntl(self->fd, F_SETFL, O_NONBLOCK);
+    peer_watch(epoll, self, EPOLL_CTL_ADD, false);
+}
+
+static void
 peer_next(int epoll, peer *self)
 {
     self->to_send = load.request;
@@ -136,11 +145,18 @@ peer_on_event(int epoll, peer *self, uint32_t events)
     if (got < 0 && errno == EAGAIN) {
         return;
     }
+    if (got == 0 && load.once && self->to_receive == 0) {
+        close(self->fd);
+        load.replies++;
+        peer_open(epoll, self);
+        peer_next(epoll, self);
+        return;
+    }
     if (got <= 0) {
         fail("recv");
     }
     self->to_receive -= (size_t)got < self->to_receive ? (size_t)got : self->to_receive;
-    if (self->to_receive == 0) {
+    if (self->to_receive == 0 && !load.once) {
         load.replies++;
         peer_next(epoll, self);
     }
@@ -156,9 +172,7 @@ run_connections(int count, int64_t end)
         fail("start");
     }
     for (int i = 0; i < count; i++) {
-        peers[i].fd = connected();
-        fcntl(peers[i].fd, F_SETFL, O_NONBLOCK);
-        peer_watch(epoll, &peers[i], EPOLL_CTL_ADD, false);
+        peer_open(epoll, &peers[i]);
     }
     for (int i = 0; i < count; i++) {
         peer_next(epoll, &peers[i]);
@@ -171,21 +185,6 @@ run_connections(int count, int64_t end)
         for (int i = 0; ready == 0 && strcmp(load.kind, "udp") == 0 && i < count; i++) {
             peer_next(epoll, &peers[i]);
         }
-    }
-}
-
-static void
-run_accepts(int64_t end)
-{
-    while (now_ms() < end) {
-        int fd = connected();
-        if (send(fd, load.bytes, load.request, MSG_NOSIGNAL) < 0) {
-            fail("send");
-        }
-        while (recv(fd, load.input, load.reply, 0) > 0) {
-        }
-        close(fd);
-        load.replies++;
     }
 }
 
@@ -208,12 +207,8 @@ main(int argc, char **argv)
     }
     memset(load.bytes, 'm', load.request);
     int64_t end = now_ms() + atoi(argv[6]);
-    if (strcmp(load.kind, "accept") == 0) {
-        run_accepts(end);
-    }
-    else {
-        run_connections(atoi(argv[5]), end);
-    }
+    load.once = strcmp(load.kind, "accept") == 0;
+    run_connections(atoi(argv[5]), end);
     printf("%lu\n", load.replies);
     return 0;
 }

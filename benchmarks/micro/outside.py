@@ -56,7 +56,8 @@ def _rows() -> dict[str, SocketRow]:
         rows[f"tcp sock_* 1 KiB x{count}"] = SocketRow("sock", "tcp", 1024, 1024, count)
         rows[f"udp 64 B x{count}"] = SocketRow("protocol", "udp", 64, 64, count)
         rows[f"udp 1 KiB x{count}"] = SocketRow("protocol", "udp", 1024, 1024, count)
-    rows["tcp accept, one byte, close"] = SocketRow("accept")
+    for count in (1, 10):
+        rows[f"tcp accept, one byte, close x{count}"] = SocketRow("accept", connections=count)
     rows["tcp sendfile 1 MiB"] = SocketRow("sendfile", "tcp", 1, SENDFILE_SIZE, 1)
     for text in ("64 B", "1 KiB", "10 KiB", "100 KiB"):
         for count in (1, 10):
