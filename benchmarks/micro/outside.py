@@ -18,6 +18,7 @@ from benchmarks import measure, native
 from benchmarks.micro.loops import BARE
 
 START_SECONDS = 15
+WARM_UP_MS = 200
 IDLE_CONNECTIONS = 2000
 SENDFILE_SIZE = 1 << 20
 SIZES = {"64 B": 64, "1 KiB": 1 << 10, "10 KiB": 10 << 10, "100 KiB": 100 << 10, "1 MiB": 1 << 20}
@@ -176,7 +177,7 @@ def measured(loop: str, name: str, milliseconds: int, folder: Path) -> float:
     with _server(loop, row, folder) as (pid, address):
         if row.idle:
             return _idle_bytes(row, pid, int(address))
-        _load(row, address, 100)
+        _load(row, address, WARM_UP_MS)
         before = measure.cpu_seconds(pid)
         messages = _load(row, address, milliseconds)
         return (measure.cpu_seconds(pid) - before) * 1e6 / messages
