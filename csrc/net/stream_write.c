@@ -483,9 +483,9 @@ fio_stream_commit(fio_stream *stream)
         return;
     }
     /* A pipe has nothing to gain: its reader is told of bytes one by one anyway. */
-    if (!stream->kind->is_socket || stream->queued >= WRITE_DIRECT_SIZE
-        || unsent >= WRITE_CORK_SIZE || unsent > stream->high_water) {
-fio_stream_flush(stream);
+    if (!stream->kind->is_socket || stream->queued >= WRITE_DIRECT_SIZE || unsent >= WRITE_CORK_SIZE
+        || unsent > stream->high_water) {
+        fio_stream_flush(stream);
         fio_stream_check_high_water(stream);
         return;
     }
