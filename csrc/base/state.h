@@ -13,6 +13,7 @@
     X(Loop)                         \
     X(Handle)                       \
     X(TimerHandle)                  \
+    X(SockCall)                     \
     X(Link)                         \
     X(Transport)                    \
     X(Listener)                     \
@@ -143,6 +144,8 @@
 #define FIO_STATE_IMPORTS(X)                                                 \
     X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")             \
     X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")         \
+    X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                 \
+    X(socket_type, "socket", "socket")                                       \
     X(aio_CancelledError, "asyncio.exceptions", "CancelledError")            \
     X(aio_FlowControlMixin, "asyncio.transports", "_FlowControlMixin")       \
     X(aio_Future, "asyncio.futures", "Future")                               \

@@ -78,6 +78,7 @@ handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
     self->source_traceback = NULL;
     self->repr_kept = NULL;
     self->weakrefs = NULL;
+    self->waits_for = -1;
     self->nargs = 0;
     self->cancelled = false;
     self->running = false;

@@ -19,6 +19,7 @@ typedef struct {
     PyObject *source_traceback;             /* owned: where it was made, in debug mode; or NULL */
     PyObject *repr_kept;                    /* owned: what it was before cancel(), in debug mode */
     PyObject *weakrefs;
+    int waits_for; /* the descriptor a sock_ call is registered for */
     uint8_t nargs; /* arguments in args */
     bool cancelled;
     bool running; /* callback and args are in use: cancel() leaves them to the end of the run */

@@ -112,11 +112,16 @@ poller_of(FioLoop *loop, int fd)
     return FIO_CONTAINER_OF(watch, fio_poller, watch);
 }
 
+static int
+poller_events(const fio_poller *self)
+{
+    return (self->reader != NULL ? UV_READABLE : 0) | (self->writer != NULL ? UV_WRITABLE : 0);
+}
+
 static void
 poller_update(fio_poller *self)
 {
-    int events = (self->reader != NULL ? UV_READABLE : 0)
-                 | (self->writer != NULL ? UV_WRITABLE : 0);
+    int events = poller_events(self);
     if (events == 0) {
         fio_watch_close(&self->watch);
     }
@@ -203,6 +208,9 @@ poll_check_free(FioLoop *loop, PyObject *file)
     if (watch != NULL && watch->on_ready != poller_on_ready) {
         return poll_refuse(file, watch->transport);
     }
+    if (watch != NULL && watch->events == 0) {
+        return 0; /* left by a sock_ call: nobody's, and soon the next one's */
+    }
     return poll_check_transports(loop, file, fd);
 }
 
@@ -230,7 +238,8 @@ poll_check_args(FioLoop *loop, Py_ssize_t nargs, const char *name)
     return 0;
 }
 
-/* The handle takes its place beside or instead of what is registered; `handle` is borrowed. */
+/* The handle takes its place beside or instead of what is registered; `handle` is borrowed.
+ * Returns the descriptor. */
 static int
 poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
 {
@@ -246,23 +255,21 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
     if (self == NULL) {
         return -1;
     }
+    Py_XSETREF(self->file, Py_NewRef(file));
     FioHandle **slot = (FioHandle **)((char *)self + offset);
     FioHandle *old = *slot;
     *slot = (FioHandle *)Py_NewRef((PyObject *)handle);
     poller_update(self);
-    int result = fio_watch_commit(&self->watch);
-    if (result < 0) {
+    if (fio_watch_commit(&self->watch) < 0) {
         /* As before, with the error for the caller. */
         *slot = old;
         Py_DECREF(handle);
         poller_update(self);
         return -1;
     }
-    if (old != NULL) {
-        result = fio_handle_cancel(old);
-        Py_DECREF(old);
-    }
-    return result;
+    int cancelled = old == NULL ? 0 : fio_handle_cancel(old);
+    Py_XDECREF(old);
+    return cancelled < 0 ? -1 : fd;
 }
 
 static PyObject *
@@ -421,6 +428,38 @@ PyObject *
 fio_poll_remove_writer(FioLoop *loop, PyObject *file)
 {
     return poll_check_free(loop, file) < 0 ? NULL : fio_poll_remove_writer_unchecked(loop, file);
+}
+
+int
+fio_poll_wait(FioLoop *loop, PyObject *sock, FioHandle *handle, int event)
+{
+    size_t offset = event == UV_READABLE ? offsetof(fio_poller, reader)
+                                         : offsetof(fio_poller, writer);
+    int fd = -1;
+    if (poll_check_free(loop, sock) < 0 || (fd = poll_register(loop, sock, handle, offset)) < 0) {
+        return -1;
+    }
+    handle->waits_for = fd;
+    return 0;
+}
+
+void
+fio_poll_unwait(FioLoop *loop, FioHandle *handle, int event)
+{
+    fio_poller *self = loop->closed ? NULL : poller_of(loop, handle->waits_for);
+    if (self == NULL) {
+        return;
+    }
+    FioHandle **slot = event == UV_READABLE ? &self->reader : &self->writer;
+    if (*slot != handle) {
+        return;
+    }
+    *slot = NULL;
+    Py_DECREF(handle); /* the caller has its own reference */
+    fio_watch_set(&self->watch, poller_events(self));
+    if (self->reader == NULL && self->writer == NULL) {
+        Py_CLEAR(self->file); /* the socket shall not live on for our sake */
+    }
 }
 
 typedef struct {

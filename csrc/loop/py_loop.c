@@ -7,6 +7,7 @@
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/signal.h"
+#include "loop/sock.h"
 #include "loop/timer.h"
 
 static PyObject *
@@ -658,6 +659,21 @@ PyDoc_STRVAR(loop_ensure_fd_no_transport_doc,
              "--\n\n"
              "Raise RuntimeError where a transport of this loop uses fd.");
 
+PyDoc_STRVAR(loop_sock_recv_doc, "sock_recv($self, sock, n)\n"
+                                 "--\n\n"
+                                 "Receive at most n bytes from a non-blocking socket; await it.\n\n"
+                                 "b'' once the peer has closed. Raises OSError.");
+
+PyDoc_STRVAR(loop_sock_recv_into_doc,
+             "sock_recv_into($self, sock, buf)\n"
+             "--\n\n"
+             "Receive into a writable buffer; await it for the number of bytes.");
+
+PyDoc_STRVAR(loop_sock_sendall_doc, "sock_sendall($self, sock, data)\n"
+                                    "--\n\n"
+                                    "Send all of a bytes-like object; await it.\n\n"
+                                    "After an OSError it is not known how much was sent.");
+
 PyDoc_STRVAR(loop_watched_doc, "_watched($self, fd, /)\n"
                                "--\n\n"
                                "What fd is watched for: 1 reading, 2 writing, 3 both, 0 neither.");
@@ -706,6 +722,11 @@ static PyMethodDef loop_methods[] = {
     {"is_running", (PyCFunction)loop_is_running, METH_NOARGS, loop_is_running_doc},
     {"remove_reader", (PyCFunction)fio_poll_remove_reader, METH_O, loop_remove_reader_doc},
     {"remove_writer", (PyCFunction)fio_poll_remove_writer, METH_O, loop_remove_writer_doc},
+    {"sock_recv", FIO_METHOD(fio_sock_recv), METH_FASTCALL | METH_KEYWORDS, loop_sock_recv_doc},
+    {"sock_recv_into", FIO_METHOD(fio_sock_recv_into), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_recv_into_doc},
+    {"sock_sendall", FIO_METHOD(fio_sock_sendall), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_sendall_doc},
     {"stop", (PyCFunction)loop_stop, METH_NOARGS, loop_stop_doc},
     {"time", (PyCFunction)fio_timer_time, METH_NOARGS, loop_time_doc},
     {NULL, NULL, 0, NULL},
@@ -730,7 +751,7 @@ int
 fio_loop_setup_types(PyObject *module)
 {
     fio_state *st = fio_state_of_module(module);
-    if (fio_callback_setup_types(module) < 0) {
+    if (fio_callback_setup_types(module) < 0 || fio_sock_setup_types(module) < 0) {
         return -1;
     }
     return fio_state_add_type(module, &st->LoopType, &loop_spec, NULL);
