@@ -83,6 +83,30 @@ check_line_size(fio_parser *parser, uint32_t end)
     }
 }
 
+/* HTTP/0.9: the request line ended without a version. */
+static int
+fail_unversioned(fio_parser *parser)
+{
+    const fio_span target = parser->head->target;
+    if (check_line_size(parser, target.offset + target.size) < 0) {
+        return -1;
+    }
+    return fail(parser, FIO_E_BAD_REQUEST, "invalid request line");
+}
+
+/* As check_line_size(), where llhttp may have gone on behind a line without a version. */
+static int
+check_line(fio_parser *parser, uint32_t end)
+{
+    const fio_span target = parser->head->target;
+    const uint32_t target_end = target.offset + target.size;
+    if (parser->phase == PHASE_LINE && target.size > 0 && target_end < end
+        && (parser->base[target_end] == '\r' || parser->base[target_end] == '\n')) {
+        return fail_unversioned(parser);
+    }
+    return check_line_size(parser, end);
+}
+
 /* The bytes from `at` on belong to `span`, which `is_new` says begins with them. */
 static void
 extend_span(const fio_parser *parser, fio_span *span, const char *at, size_t size, bool is_new)
@@ -153,6 +177,19 @@ on_version(llhttp_t *llhttp, const char *at, size_t size)
     return parser->version.size == 3 ? finish_request_line(parser) : 0;
 }
 
+/* A field's name begins at `offset`. */
+static int
+begin_field(fio_parser *parser, uint32_t offset)
+{
+    const uint32_t count = parser->head->field_count;
+    if (count >= parser->limits->fields || count >= FIO_FIELDS_MAX) {
+        return fail(parser, FIO_E_HEAD_TOO_LARGE, "too many header fields");
+    }
+    parser->phase = PHASE_NAME;
+    parser->line_start = offset;
+    return 0;
+}
+
 static int
 on_header_field(llhttp_t *llhttp, const char *at, size_t size)
 {
@@ -166,16 +203,11 @@ on_header_field(llhttp_t *llhttp, const char *at, size_t size)
         return 0;
     }
     if (parser->phase == PHASE_LINE) {
-        /* HTTP/0.9: a request line without a version. */
-        return fail(parser, FIO_E_BAD_REQUEST, "invalid request line");
+        return fail_unversioned(parser);
     }
     const bool is_new = parser->phase != PHASE_NAME;
-    if (is_new) {
-        if (head->field_count >= parser->limits->fields || head->field_count >= FIO_FIELDS_MAX) {
-            return fail(parser, FIO_E_HEAD_TOO_LARGE, "too many header fields");
-        }
-        parser->phase = PHASE_NAME;
-        parser->line_start = (uint32_t)(at - parser->base);
+    if (is_new && begin_field(parser, (uint32_t)(at - parser->base)) < 0) {
+        return -1;
     }
     extend_span(parser, &head->fields[head->field_count].name, at, size, is_new);
     return 0;
@@ -337,7 +369,7 @@ finish_head(fio_parser *parser)
     fio_head *head = parser->head;
     const llhttp_t *llhttp = llhttp_of(parser);
     if (parser->phase != PHASE_BETWEEN) {
-        return fail(parser, FIO_E_BAD_REQUEST, "invalid request line");
+        return fail_unversioned(parser);
     }
     head->minor = parser->base[parser->version.offset + 2] == '1';
     field_facts facts = {0};
@@ -467,7 +499,15 @@ static void
 fail_by_llhttp(fio_parser *parser, uint32_t end)
 {
     const llhttp_t *llhttp = llhttp_of(parser);
-    if (check_line_size(parser, end) < 0) {
+    if (parser->phase == PHASE_BETWEEN) {
+        /* In a name of which no callback has told. */
+        const char *line = memrchr(parser->base, '\n', end);
+        const uint32_t start = line == NULL ? end : (uint32_t)(line + 1 - parser->base);
+        if (start < end && begin_field(parser, start) < 0) {
+            return;
+        }
+    }
+    if (check_line(parser, end) < 0) {
         return;
     }
     /* Methods of other protocols are found out when the protocol has been read. */
@@ -504,7 +544,7 @@ fio_parser_head(fio_parser *parser, const char *base, size_t size)
         size_t text = end;
         text -= text > parser->line_start && base[text - 1] == '\n';
         text -= text > parser->line_start && base[text - 1] == '\r';
-        if (check_line_size(parser, (uint32_t)text) == 0 && end == parser->limits->head) {
+        if (check_line(parser, (uint32_t)text) == 0 && end == parser->limits->head) {
             (void)fail(parser, FIO_E_HEAD_TOO_LARGE, "head too large");
         }
         return parser->failure != FIO_OK ? parser->failure : FIO_PARSER_MORE;
