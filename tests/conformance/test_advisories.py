@@ -43,7 +43,7 @@ REFUSED = [
     # llhttp, Node.js
     ("CVE-2021-22959 space before the colon", GET + b"Content-Length : 5\r\n\r\nhello", 400),
     ("CVE-2021-22960 chunk extension", CHUNKED + b"2 \n;x\r\nxx\r\n0\r\n\r\n", 400),
-    ("CVE-2022-32213 coding in two reads", POST + b"Transfer-Encoding: chunkedchunked\r\n\r\n", 400),
+    ("CVE-2022-32213 coding in pieces", POST + b"Transfer-Encoding: chunkedchunked\r\n\r\n", 400),
     ("CVE-2022-32214 LF as line end", GET + b"X: y\nContent-Length: 5\r\n\r\nhello", 400),
     ("CVE-2022-32215 codings on two lines", CHUNKED[:-4] + b",\r\n identity\r\n\r\n", 400),
     ("CVE-2022-35256 CR without LF", GET + b"X: y\rTransfer-Encoding: chunked\r\n\r\n", 400),
