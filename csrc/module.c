@@ -9,6 +9,7 @@
 #include "net/pipe.h"
 #include "net/tls.h"
 #include "net/transport.h"
+#include "net/udp.h"
 #include "server/router.h"
 
 typedef int (*module_setup)(PyObject *module);
@@ -23,6 +24,7 @@ static const module_setup module_setups[] = {
     fio_listener_setup_types,  /* net */
     fio_tls_setup_types,       /* net */
     fio_pipe_setup_types,      /* net */
+    fio_datagram_setup_types,  /* net */
     fio_route_setup_types,     /* server */
     fio_router_setup_types,    /* server */
 };

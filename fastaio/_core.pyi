@@ -115,6 +115,17 @@ class SSLTransport(asyncio.Transport):
     def __init__(self, loop: asyncio.AbstractEventLoop, ssl_protocol: TLSLink) -> None: ...
 
 @final
+class DatagramTransport(asyncio.DatagramTransport):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
 class ReadPipeTransport(asyncio.ReadTransport):
     def __init__(
         self,

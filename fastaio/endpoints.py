@@ -159,6 +159,18 @@ class Endpoints(AsyncioLoop):
             listener.stop()
         super()._stop_serving(sock)
 
+    # -- datagrams ---------------------------------------------------------------------------------
+
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.DatagramProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> asyncio.DatagramTransport:
+        return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
+
     # -- pipes -------------------------------------------------------------------------------------
 
     def _make_read_pipe_transport(

@@ -82,6 +82,15 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define FIO_SERVER_COUNTS_TRANSPORTS 1
 #endif
 
+/* 3.13: a datagram transport sends empty messages, and counts a header for each in its buffer. */
+#if PY_VERSION_HEX < 0x030d0000
+#define FIO_SENDS_EMPTY_DATAGRAMS 0
+#define FIO_DATAGRAM_HEADER_SIZE 0
+#else
+#define FIO_SENDS_EMPTY_DATAGRAMS 1
+#define FIO_DATAGRAM_HEADER_SIZE 8
+#endif
+
 /* Freelists hang on a loop and are safe only where one thread at a time runs Python. */
 #ifdef Py_GIL_DISABLED
 #define FIO_FREELISTS 0

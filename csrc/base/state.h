@@ -16,7 +16,11 @@
     X(SockCall)                     \
     X(Link)                         \
     X(Transport)                    \
+    X(ForeignWire)                  \
     X(Listener)                     \
+    X(ReadPipeTransport)            \
+    X(WritePipeTransport)           \
+    X(DatagramTransport)            \
     X(TLSLink)                      \
     X(SSLTransport)                 \
     X(MatchInfo)                    \
@@ -28,7 +32,6 @@
     X(Response)                     \
     X(FileResponse)                 \
     X(ResponseMeta)                 \
-    X(ForeignWire)                  \
     X(HttpParserCallbackError)      \
     X(HttpParserError)              \
     X(HttpParserInvalidMethodError) \
@@ -43,9 +46,7 @@
     X(URL)                          \
     X(Body)                         \
     X(BodyIterator)                 \
-    X(BodyRead)                     \
-    X(ReadPipeTransport)            \
-    X(WritePipeTransport)
+    X(BodyRead)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \
@@ -87,9 +88,11 @@
     X(create_future)          \
     X(create_task)            \
     X(data_received)          \
+    X(datagram_received)      \
     X(detach)                 \
     X(done)                   \
     X(eof_received)           \
+    X(error_received)         \
     X(exception)              \
     X(filename)               \
     X(fileno)                 \
@@ -120,6 +123,7 @@
     X(readany)                \
     X(resume_reading)         \
     X(resume_writing)         \
+    X(sendto)                 \
     X(set_exception)          \
     X(set_result)             \
     X(setblocking)            \
@@ -147,6 +151,7 @@
     X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                 \
     X(socket_type, "socket", "socket")                                       \
     X(aio_CancelledError, "asyncio.exceptions", "CancelledError")            \
+    X(aio_DatagramTransport, "asyncio.transports", "DatagramTransport")      \
     X(aio_FlowControlMixin, "asyncio.transports", "_FlowControlMixin")       \
     X(aio_Future, "asyncio.futures", "Future")                               \
     X(aio_Handle, "asyncio.events", "Handle")                                \

@@ -2,7 +2,7 @@
  * buffer_updated, eof_received, pause_writing, ...) made from C in the transport's own context,
  * with asyncio's reports when one of them raises. */
 
-#include "net/transport.h"
+#include "net/bridge.h"
 
 /* A read at least this long is taken for part of a bulk transfer: the next one goes straight into a
  * bytes object instead of through the slab, which saves copying it. */
@@ -17,27 +17,29 @@ bridge_transport(fio_link *link)
     return FIO_CONTAINER_OF(link, FioTransport, bridge);
 }
 
-/* protocol.<name>(arg) in the transport's context; `arg` may be NULL. */
-static PyObject *
-bridge_call(FioTransport *self, PyObject *name, PyObject *arg)
+PyObject *
+fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_t nargs)
 {
+    assert(nargs <= 2);
     PyObject *context = Py_NewRef(self->context);
-    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *all[3] = {Py_NewRef(self->protocol)};
+    for (size_t i = 0; i < nargs; i++) {
+        all[i + 1] = args[i];
+    }
     PyObject *result = NULL;
     if (PyContext_Enter(context) == 0) {
-        PyObject *args[] = {protocol, arg};
-        result = PyObject_VectorcallMethod(name, args, arg == NULL ? 1 : 2, NULL);
+        result = PyObject_VectorcallMethod(name, all, nargs + 1, NULL);
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(result);
         }
     }
-    Py_DECREF(protocol);
+    Py_DECREF(all[0]);
     Py_DECREF(context);
     return result;
 }
 
-static void
-bridge_report(FioTransport *self, const char *message)
+void
+fio_bridge_report(FioTransport *self, const char *message)
 {
     fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
     fio_loop_report(self->stream.loop, message, &about);
@@ -47,7 +49,7 @@ bridge_report(FioTransport *self, const char *message)
 static void
 bridge_call_or_fail(FioTransport *self, PyObject *name, PyObject *arg, const char *message)
 {
-    PyObject *result = bridge_call(self, name, arg);
+    PyObject *result = fio_bridge_call(self, name, &arg, 1);
     if (result != NULL) {
         Py_DECREF(result);
     }
@@ -56,7 +58,7 @@ bridge_call_or_fail(FioTransport *self, PyObject *name, PyObject *arg, const cha
     }
     else {
         /* asyncio's pipes leave it to the loop to report, and go on. */
-        bridge_report(self, message);
+        fio_bridge_report(self, message);
     }
 }
 
@@ -119,7 +121,7 @@ bridge_export(FioTransport *self)
     if (hint == NULL) {
         return -1;
     }
-    PyObject *object = bridge_call(self, self->st->str_get_buffer, hint);
+    PyObject *object = fio_bridge_call(self, self->st->str_get_buffer, &hint, 1);
     Py_DECREF(hint);
     if (object == NULL) {
         return -1;
@@ -174,7 +176,7 @@ static bool
 bridge_eof(fio_link *link)
 {
     FioTransport *self = bridge_transport(link);
-    PyObject *result = bridge_call(self, self->st->str_eof_received, NULL);
+    PyObject *result = fio_bridge_call(self, self->st->str_eof_received, NULL, 0);
     int keep_open = result == NULL ? -1 : PyObject_IsTrue(result);
     Py_XDECREF(result);
     if (keep_open < 0) {
@@ -192,7 +194,7 @@ bridge_pause_writing(fio_link *link)
     PyObject *protocol = Py_NewRef(self->protocol);
     PyObject *result = PyObject_CallMethodNoArgs(protocol, self->st->str_pause_writing);
     if (result == NULL) {
-        bridge_report(self, "protocol.pause_writing() failed");
+        fio_bridge_report(self, "protocol.pause_writing() failed");
     }
     Py_XDECREF(result);
     Py_DECREF(protocol);
@@ -202,9 +204,9 @@ static void
 bridge_resume_writing(fio_link *link)
 {
     FioTransport *self = bridge_transport(link);
-    PyObject *result = bridge_call(self, self->st->str_resume_writing, NULL);
+    PyObject *result = fio_bridge_call(self, self->st->str_resume_writing, NULL, 0);
     if (result == NULL) {
-        bridge_report(self, "protocol.resume_writing() failed");
+        fio_bridge_report(self, "protocol.resume_writing() failed");
     }
     Py_XDECREF(result);
 }

@@ -176,14 +176,14 @@ fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(clo
     return 0;
 }
 
-static PyObject *
-transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
 {
     return fio_transport_socket(self);
 }
 
-static PyObject *
-transport_get_fd(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_fd(FioTransport *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromLong(self->fd);
 }
@@ -200,8 +200,8 @@ fio_transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
     return fio_transport_py_get_protocol(self, NULL);
 }
 
-static PyObject *
-transport_get_server(FioTransport *self, void *Py_UNUSED(closure))
+PyObject *
+fio_transport_get_server(FioTransport *self, void *Py_UNUSED(closure))
 {
     return Py_NewRef(self->server == NULL ? Py_None : self->server);
 }
@@ -249,17 +249,15 @@ fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef transport_getset[] = {
-    {"_sock", (getter)transport_get_sock, NULL, NULL, NULL},
-    {"_sock_fd", (getter)transport_get_fd, NULL, NULL, NULL},
-    {"_server", (getter)transport_get_server, NULL, NULL, NULL},
+    FIO_TRANSPORT_SOCKET_GETTERS,
     {"_eof", (getter)transport_get_eof, NULL, NULL, NULL},
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* asyncio: _SelectorTransport.__repr__ */
-static PyObject *
-transport_repr(FioTransport *self)
+PyObject *
+fio_transport_repr(FioTransport *self)
 {
     const fio_stream *stream = &self->stream;
     PyObject *name = PyType_GetName(Py_TYPE(self));
@@ -335,6 +333,7 @@ static PyMethodDef transport_methods[] = {
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_READ_METHODS,
     FIO_TRANSPORT_WRITE_METHODS,
+    FIO_TRANSPORT_LIMIT_METHODS,
     {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,
      PyDoc_STR("write_eof()\n--\n\nEnds our direction once all output is out.")},
     {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},
@@ -355,7 +354,7 @@ static PyType_Slot transport_slots[] = {
     {Py_tp_doc, FIO_UNCONST(transport_doc)},  {Py_tp_new, transport_type_new},
     {Py_tp_init, transport_type_init},        {Py_tp_dealloc, fio_transport_dealloc},
     {Py_tp_finalize, fio_transport_finalize}, {Py_tp_traverse, fio_transport_traverse},
-    {Py_tp_clear, fio_transport_clear},       {Py_tp_repr, transport_repr},
+    {Py_tp_clear, fio_transport_clear},       {Py_tp_repr, fio_transport_repr},
     {Py_tp_methods, transport_methods},       {Py_tp_members, transport_members},
     {Py_tp_getset, transport_getset},         {0, NULL},
 };

@@ -35,6 +35,14 @@ PyObject *fio_transport_py_get_write_buffer_size(FioTransport *self, PyObject *i
 PyObject *fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *ignored);
 
+/* Parts of these, for sendto(). TypeError for what is not bytes, bytearray or memoryview: -1. */
+FIO_MUST_CHECK int fio_transport_check_data(PyObject *data);
+bool fio_transport_data_is_empty(PyObject *data);
+/* A write to a lost connection: silent at first, asyncio's warning later. */
+FIO_MUST_CHECK int fio_transport_count_lost_write(FioTransport *self);
+
+PyObject *fio_transport_repr(FioTransport *self);
+
 /* Rows of their method tables. */
 #define FIO_TRANSPORT_COMMON_METHODS                                                              \
     {"_start", FIO_METHOD(fio_transport_py_start), METH_O, NULL},                                 \
@@ -68,16 +76,20 @@ PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *igno
             PyDoc_STR("resume_reading()\n--\n\nLets data_received() be called again.")       \
     }
 
-#define FIO_TRANSPORT_WRITE_METHODS                                                                \
-    {"write", FIO_METHOD(fio_transport_py_write), METH_O,                                          \
-     PyDoc_STR("write(data, /)\n--\n\nSends bytes, bytearray or memoryview; never blocks. What "   \
-               "is written in one turn of the loop leaves in one piece.")},                        \
-        {"writelines", FIO_METHOD(fio_transport_py_writelines), METH_O,                            \
-         PyDoc_STR("writelines(list_of_data, /)\n--\n\nSends all of them by one system call.")},   \
-        {"can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof), METH_NOARGS,                 \
-         PyDoc_STR("can_write_eof()\n--\n\nTrue.")},                                               \
-        {"abort", FIO_METHOD(fio_transport_py_abort), METH_NOARGS,                                 \
-         PyDoc_STR("abort()\n--\n\nCloses now, dropping unsent output.")},                         \
+#define FIO_TRANSPORT_WRITE_METHODS                                                              \
+    {"write", FIO_METHOD(fio_transport_py_write), METH_O,                                        \
+     PyDoc_STR("write(data, /)\n--\n\nSends bytes, bytearray or memoryview; never blocks. What " \
+               "is written in one turn of the loop leaves in one piece.")},                      \
+        {"writelines", FIO_METHOD(fio_transport_py_writelines), METH_O,                          \
+         PyDoc_STR("writelines(list_of_data, /)\n--\n\nSends all of them by one system call.")}, \
+    {                                                                                            \
+        "can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof), METH_NOARGS,                \
+            PyDoc_STR("can_write_eof()\n--\n\nTrue.")                                            \
+    }
+
+#define FIO_TRANSPORT_LIMIT_METHODS                                                                \
+    {"abort", FIO_METHOD(fio_transport_py_abort), METH_NOARGS,                                     \
+     PyDoc_STR("abort()\n--\n\nCloses now, dropping unsent output.")},                             \
         {"set_write_buffer_limits", FIO_METHOD(fio_transport_py_set_limits),                       \
          METH_FASTCALL | METH_KEYWORDS,                                                            \
          PyDoc_STR("set_write_buffer_limits(high=None, low=None)\n--\n\n"                          \
@@ -103,7 +115,18 @@ PyObject *fio_transport_get_high_water(FioTransport *self, void *closure);
 PyObject *fio_transport_get_low_water(FioTransport *self, void *closure);
 int fio_transport_set_extra(FioTransport *self, PyObject *value, void *closure);
 
+PyObject *fio_transport_get_sock(FioTransport *self, void *closure);
+PyObject *fio_transport_get_fd(FioTransport *self, void *closure);
+PyObject *fio_transport_get_server(FioTransport *self, void *closure);
+
 /* Rows of their attribute tables. */
+#define FIO_TRANSPORT_SOCKET_GETTERS                                  \
+    {"_sock", (getter)fio_transport_get_sock, NULL, NULL, NULL},      \
+        {"_sock_fd", (getter)fio_transport_get_fd, NULL, NULL, NULL}, \
+    {                                                                 \
+        "_server", (getter)fio_transport_get_server, NULL, NULL, NULL \
+    }
+
 #define FIO_TRANSPORT_COMMON_GETTERS                                                          \
     {"_extra", (getter)fio_transport_get_extra, (setter)fio_transport_set_extra, NULL, NULL}, \
         {"_loop", (getter)fio_transport_get_loop, NULL, NULL, NULL},                          \

@@ -8,9 +8,8 @@
 /* Writes to a lost connection after which each one is logged (asyncio.constants). */
 #define WRITE_LOG_THRESHOLD 5
 
-/* A write to a connection that is lost: silent at first, asyncio's warning later. */
-static int
-transport_count_lost_write(FioTransport *self)
+int
+fio_transport_count_lost_write(FioTransport *self)
 {
     int result = 0;
     if (self->stream.lost_count >= WRITE_LOG_THRESHOLD) {
@@ -68,8 +67,8 @@ transport_queue(FioTransport *self, PyObject *data)
     return result;
 }
 
-static bool
-data_is_empty(PyObject *data)
+bool
+fio_transport_data_is_empty(PyObject *data)
 {
     if (PyBytes_Check(data)) {
         return PyBytes_GET_SIZE(data) == 0;
@@ -80,26 +79,34 @@ data_is_empty(PyObject *data)
     return PyMemoryView_GET_BUFFER(data)->len == 0;
 }
 
+int
+fio_transport_check_data(PyObject *data)
+{
+    if (PyBytes_Check(data) || PyByteArray_Check(data) || PyMemoryView_Check(data)) {
+        return 0;
+    }
+    PyObject *name = PyType_GetName(Py_TYPE(data));
+    if (name != NULL) {
+        PyErr_Format(PyExc_TypeError, "data argument must be a bytes-like object, not %R", name);
+        Py_DECREF(name);
+    }
+    return -1;
+}
+
 PyObject *
 fio_transport_py_write(FioTransport *self, PyObject *data)
 {
-    if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
-        PyObject *name = PyType_GetName(Py_TYPE(data));
-        if (name != NULL) {
-            PyErr_Format(PyExc_TypeError, "data argument must be a bytes-like object, not %R",
-                         name);
-            Py_DECREF(name);
-        }
+    if (fio_transport_check_data(data) < 0) {
         return NULL;
     }
     if (transport_check_writable(self, "write", "write") < 0) {
         return NULL;
     }
-    if (data_is_empty(data)) {
+    if (fio_transport_data_is_empty(data)) {
         Py_RETURN_NONE;
     }
     if (transport_takes_no_more(self)) {
-        if (transport_count_lost_write(self) < 0) {
+        if (fio_transport_count_lost_write(self) < 0) {
             return NULL;
         }
         Py_RETURN_NONE;
@@ -148,7 +155,7 @@ fio_transport_py_writelines(FioTransport *self, PyObject *lines)
         return NULL;
     }
     if (transport_takes_no_more(self)) {
-        int result = PyList_GET_SIZE(pieces) > 0 ? transport_count_lost_write(self) : 0;
+        int result = PyList_GET_SIZE(pieces) > 0 ? fio_transport_count_lost_write(self) : 0;
         Py_DECREF(pieces);
         return result < 0 ? NULL : Py_NewRef(Py_None);
     }

@@ -13,6 +13,7 @@
 
 static void stream_on_ready(fio_watch *watch, int events);
 static void stream_on_watch_closed(fio_watch *watch);
+static void stream_on_displaced(fio_watch *watch);
 
 void
 fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, int fd)
@@ -27,6 +28,8 @@ fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, 
     stream->low_water = FIO_STREAM_LOW_WATER;
     stream->watch.on_ready = stream_on_ready;
     stream->watch.on_closed = stream_on_watch_closed;
+    stream->watch.on_displaced = stream_on_displaced;
+    stream->watch.transport = kind->owner(stream);
     fio_list_init(&stream->turn_end.node);
 }
 
@@ -84,8 +87,6 @@ fio_stream_update_watch(fio_stream *stream)
             stream->kind->failed(stream, 0, stream->kind->read_error);
             return;
         }
-        stream->watch.on_ready = stream_on_ready;
-        stream->watch.on_closed = stream_on_watch_closed;
     }
     stream_hold_owner(stream);
     fio_watch_set(&stream->watch, events);
@@ -191,6 +192,10 @@ stream_on_readable(fio_stream *stream)
         stream->kind->ended(stream);
         return;
     }
+    if (stream->kind->read != NULL) {
+        stream->kind->read(stream);
+        return;
+    }
     for (int reads = 0; reads < STREAM_READS_A_TURN; reads++) {
         /* The link may be exchanged for another inside the call, and go with the last reference. */
         PyObject *link_owner = Py_NewRef(stream->link_owner);
@@ -276,4 +281,15 @@ stream_on_watch_closed(fio_watch *watch)
 {
     fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
     stream_release_owner(stream);
+}
+
+/* Somebody closed our descriptor, and its number is another file's now. */
+static void
+stream_on_displaced(fio_watch *watch)
+{
+    fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
+    PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    stream->fd = -1;
+    stream->kind->failed(stream, EBADF, stream->kind->read_error);
+    Py_DECREF(owner);
 }

@@ -34,6 +34,13 @@ typedef struct {
     void (*finish)(fio_stream *stream, PyObject *exc);
     /* All output left for the kernel (also after write_eof's shutdown). NULL: nobody cares. */
     void (*drained)(fio_stream *stream);
+    /* A stream of messages: reads what has come, instead of recv() into the link. Else NULL. */
+    void (*read)(fio_stream *stream);
+    /* A stream of messages: sends some of its own queue, whose weight it keeps in `queued`: 1 go
+     * on, 0 the kernel is full, -1 failed with errno. Else NULL. */
+    int (*send_step)(fio_stream *stream);
+    /* A stream of messages: empties that queue. Else NULL. */
+    void (*drop_output)(fio_stream *stream);
     const char *read_error;  /* messages for failed() */
     const char *write_error; /* likewise */
     bool is_socket;          /* recv and sendmsg; else read and writev */
@@ -96,6 +103,14 @@ void fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *l
 void fio_stream_start(fio_stream *stream);
 
 bool fio_stream_is_reading(const fio_stream *stream);
+
+/* The end has not been scheduled yet: the link is there to be called. */
+static inline bool
+fio_stream_is_open(const fio_stream *stream)
+{
+    return stream->lost_count == 0;
+}
+
 void fio_stream_pause_reading(fio_stream *stream);
 void fio_stream_resume_reading(fio_stream *stream);
 

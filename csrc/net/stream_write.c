@@ -215,6 +215,9 @@ fio_stream_drop_output(fio_stream *stream)
 {
     fio_list_remove(&stream->turn_end.node);
     fio_buf_free(&stream->wire.out);
+    if (stream->kind != NULL && stream->kind->drop_output != NULL) {
+        stream->kind->drop_output(stream);
+    }
     while (stream->chunk_count > 0) {
         queue_pop(stream);
     }
@@ -345,6 +348,9 @@ stream_send_file_step(fio_stream *stream)
 static int
 stream_send_step(fio_stream *stream)
 {
+    if (stream->kind->send_step != NULL) {
+        return stream->kind->send_step(stream);
+    }
     if (stream->chunk_count > 0 && queue_first(stream)->kind == FIO_CHUNK_FILE) {
         return stream_send_file_step(stream);
     }

@@ -230,37 +230,43 @@ socket_fileno(fio_state *st, PyObject *sock)
     return fd < 0 ? -1 : (int)fd;
 }
 
-PyObject *
-fio_transport_new(fio_state *st, const fio_transport_args *args)
+FioTransport *
+fio_transport_prepare(PyTypeObject *type, fio_state *st, const fio_transport_args *args,
+                      const fio_stream_kind *kind)
 {
     int fd = args->sock == NULL ? args->fd : socket_fileno(st, args->sock);
     if (fd < 0) {
         return NULL;
     }
-    FioTransport *self = fio_transport_alloc(st->TransportType, st, args->loop);
+    FioTransport *self = fio_transport_alloc(type, st, args->loop);
     if (self == NULL) {
         return NULL;
     }
-    fio_stream_init(&self->stream, &socket_kind, args->loop, fd);
+    fio_stream_init(&self->stream, kind, args->loop, fd);
     self->fd = fd;
     self->sock = Py_XNewRef(args->sock);
     self->extra = Py_XNewRef(args->extra);
     if (transport_keep_peer(self, args->peer) < 0
-        || fio_transport_set_protocol(self, args->protocol) < 0
-        || transport_attach(self, args->server) < 0) {
-        goto error;
+        || fio_transport_set_protocol(self, args->protocol) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+PyObject *
+fio_transport_new(fio_state *st, const fio_transport_args *args)
+{
+    FioTransport *self = fio_transport_prepare(st->TransportType, st, args, &socket_kind);
+    if (self == NULL) {
+        return NULL;
+    }
+    if (transport_attach(self, args->server) < 0 || fio_transport_begin(self, args->waiter) < 0) {
+        Py_DECREF(self);
+        return NULL;
     }
     self->open = true;
-    if (fio_transport_begin(self, args->waiter) < 0) {
-        self->open = false;
-        goto error;
-    }
     return (PyObject *)self;
-
-error:
-    self->stream.wire.closing = true;
-    Py_DECREF(self);
-    return NULL;
 }
 
 /* -- what stays of the socket ---------------------------------------------------------------------
@@ -410,13 +416,16 @@ transport_close_descriptor(FioTransport *self)
         }
         Py_XDECREF(value);
     }
+    bool ours = self->stream.fd >= 0; /* else the number is another file's by now */
     fio_stream_dispose(&self->stream);
     self->open = false;
     PyObject *sock = self->sock;
     self->sock = NULL;
     if (sock == NULL) {
         /* Nothing was promised to the peer that a failing close(2) could break. */
-        (void)close(self->fd);
+        if (ours) {
+            (void)close(self->fd);
+        }
         return 0;
     }
     PyObject *none = PyObject_CallMethodNoArgs(sock, self->st->str_close);
@@ -704,7 +713,7 @@ fio_transport_dealloc(FioTransport *self)
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
-    (void)fio_transport_clear(self);
+    (void)type->tp_clear((PyObject *)self);
     Py_CLEAR(self->stream.loop);
     type->tp_free(self);
     Py_DECREF(type);

@@ -52,9 +52,13 @@ typedef struct {
  * (or socket) is still the caller's. */
 FIO_MUST_CHECK PyObject *fio_transport_new(fio_state *st, const fio_transport_args *args);
 
-/* Steps of making a transport, shared with the pipes: memory and fields; then connection_made() and
- * what follows it put into the ready ring. */
+/* Steps of making a transport, shared by all kinds: memory; for a socket the fields too, from
+ * `args`; then connection_made() and what follows it put into the ready ring. The descriptor
+ * becomes the transport's when its maker sets `open`, as the last step. */
 FIO_MUST_CHECK FioTransport *fio_transport_alloc(PyTypeObject *type, fio_state *st, FioLoop *loop);
+FIO_MUST_CHECK FioTransport *fio_transport_prepare(PyTypeObject *type, fio_state *st,
+                                                   const fio_transport_args *args,
+                                                   const fio_stream_kind *kind);
 FIO_MUST_CHECK int fio_transport_begin(FioTransport *self, PyObject *waiter);
 /* Second entry of the ready ring: reading starts, the waiter is told. */
 FIO_MUST_CHECK int fio_transport_start(FioTransport *self, PyObject *waiter);

@@ -1,0 +1,175 @@
+/* _core.DatagramTransport as Python sees it: the constructor, sendto() and the type. */
+
+#include "base/args.h"
+#include "net/py_transport.h"
+#include "net/udp.h"
+
+/* -- sendto() -------------------------------------------------------------------------------------
+ */
+
+/* A transport made for one destination sends to no other. */
+static int
+datagram_check_address(FioDatagram *self, PyObject *address)
+{
+    if (self->address == NULL || address == Py_None) {
+        return 0;
+    }
+    int same = PyObject_RichCompareBool(address, self->address, Py_EQ);
+    if (same == 0) {
+        PyErr_Format(PyExc_ValueError, "Invalid address: must be None or %S", self->address);
+    }
+    return same > 0 ? 0 : -1;
+}
+
+PyDoc_STRVAR(datagram_sendto_doc,
+             "sendto(data, addr=None)\n--\n\n"
+             "Sends a message to addr, or to the address the transport was made for; never "
+             "blocks.\nMessages of one turn of the loop leave in one system call.");
+
+static PyObject *
+datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "addr", NULL};
+    static const fio_params params = {"sendto", names, 2, 1};
+    PyObject *given[] = {NULL, Py_None};
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
+        || fio_transport_check_data(given[0]) < 0) {
+        return NULL;
+    }
+    if (!FIO_SENDS_EMPTY_DATAGRAMS && fio_transport_data_is_empty(given[0])) {
+        Py_RETURN_NONE;
+    }
+    if (datagram_check_address(self, given[1]) < 0) {
+        return NULL;
+    }
+    if (self->super.stream.lost_count > 0) {
+        return fio_transport_count_lost_write(&self->super) < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *address = self->address != NULL ? self->address : given[1];
+    if (fio_datagram_send(self, given[0], address == Py_None ? NULL : address) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- the type -------------------------------------------------------------------------------------
+ */
+
+static PyObject *
+datagram_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"loop",   "sock",  "protocol", "address",
+                                        "waiter", "extra", NULL};
+    static const fio_params params = {"DatagramTransport", names, 6, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None, Py_None};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
+    fio_state *st = fio_state_of_type(type);
+    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
+        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
+                     Py_TYPE(given[0])->tp_name);
+        return NULL;
+    }
+    const fio_transport_args made = {
+        .loop = (FioLoop *)given[0],
+        .sock = given[1],
+        .protocol = given[2],
+        .extra = given[5] == Py_None ? NULL : given[5],
+    };
+    FioDatagram *self = (FioDatagram *)fio_transport_prepare(type, st, &made, &fio_datagram_kind);
+    if (self == NULL) {
+        return NULL;
+    }
+    fio_any_addr local;
+    fio_addr_of_socket(self->super.fd, &local);
+    self->family = local.size > 0 ? local.as.ss_family : AF_UNSPEC;
+    PyObject *peer = NULL;
+    if (fio_transport_extra(&self->super, st->str_peername, &peer) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->connected = peer != NULL && peer != Py_None;
+    Py_XDECREF(peer);
+    self->address = given[3] == Py_None ? NULL : Py_NewRef(given[3]);
+    if (fio_transport_begin(&self->super, given[4] == Py_None ? NULL : given[4]) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->super.open = true;
+    return (PyObject *)self;
+}
+
+/* All is done by then; asyncio.BaseTransport.__init__() must not run on it. */
+static int
+datagram_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    return 0;
+}
+
+static PyObject *
+datagram_get_address(FioDatagram *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->address == NULL ? Py_None : self->address);
+}
+
+static PyMethodDef datagram_methods[] = {
+    FIO_TRANSPORT_COMMON_METHODS,
+    FIO_TRANSPORT_READ_METHODS,
+    FIO_TRANSPORT_LIMIT_METHODS,
+    {"sendto", FIO_METHOD(datagram_sendto), METH_FASTCALL | METH_KEYWORDS, datagram_sendto_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef datagram_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(FioTransport, dict), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FioTransport, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef datagram_getset[] = {
+    {"_address", (getter)datagram_get_address, NULL, NULL, NULL},
+    FIO_TRANSPORT_SOCKET_GETTERS,
+    FIO_TRANSPORT_COMMON_GETTERS,
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyDoc_STRVAR(
+    datagram_doc,
+    "DatagramTransport(loop, sock, protocol, address=None, waiter=None, extra=None)\n--\n\n"
+    "The asyncio.DatagramTransport of a UDP or Unix datagram socket.");
+
+static PyType_Slot datagram_slots[] = {
+    {Py_tp_doc, FIO_UNCONST(datagram_doc)},
+    {Py_tp_new, datagram_new},
+    {Py_tp_init, datagram_init},
+    {Py_tp_dealloc, fio_transport_dealloc},
+    {Py_tp_finalize, fio_transport_finalize},
+    {Py_tp_traverse, fio_datagram_traverse},
+    {Py_tp_clear, fio_datagram_clear},
+    {Py_tp_repr, fio_transport_repr},
+    {Py_tp_methods, datagram_methods},
+    {Py_tp_members, datagram_members},
+    {Py_tp_getset, datagram_getset},
+    {0, NULL},
+};
+
+static PyType_Spec datagram_spec = {
+    .name = "fastaio._core.DatagramTransport",
+    .basicsize = sizeof(FioDatagram),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = datagram_slots,
+};
+
+int
+fio_datagram_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    PyObject *bases = PyTuple_Pack(2, st->aio_FlowControlMixin, st->aio_DatagramTransport);
+    if (bases == NULL) {
+        return -1;
+    }
+    int result = fio_state_add_type(module, &st->DatagramTransportType, &datagram_spec, bases);
+    Py_DECREF(bases);
+    return result;
+}

@@ -1,0 +1,461 @@
+/* Datagrams in and out: several a system call in both directions, addresses converted once for
+ * peers that are heard of again, and asyncio's treatment of errors
+ * (selector_events._SelectorDatagramTransport). */
+
+#include "net/udp.h"
+
+#include "base/errors.h"
+#include "net/bridge.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+/* Room for one message: the largest UDP can carry. */
+#define DATAGRAM_SIZE ((size_t)64 * 1024)
+
+/* Messages of one recvmmsg(2): as many as the loop's slab has room for. */
+#define DATAGRAM_READ_BATCH (FIO_LOOP_SLAB_SIZE / DATAGRAM_SIZE)
+
+/* Such calls a turn, so that a flood leaves the other descriptors their turn. */
+#define DATAGRAM_READS_A_TURN 16
+
+/* Messages of one sendmmsg(2); their headers live on the C stack. */
+#define DATAGRAM_WRITE_BATCH 16
+
+static FioDatagram *
+datagram_of_stream(fio_stream *stream)
+{
+    return (FioDatagram *)fio_transport_of_stream(stream);
+}
+
+/* -- addresses ------------------------------------------------------------------------------------
+ */
+
+/* The bytes of an address that tell one peer from another. */
+static bool
+addr_equal(const fio_addr *a, const fio_addr *b)
+{
+    return a->size == b->size && memcmp(&a->as, &b->as, a->size) == 0;
+}
+
+static fio_datagram_peer *
+datagram_slot(FioDatagram *self, const fio_addr *addr)
+{
+    if (self->peers == NULL) {
+        self->peers = PyMem_Calloc(FIO_DATAGRAM_PEERS, sizeof(fio_datagram_peer));
+        if (self->peers == NULL) {
+            return NULL; /* only slower */
+        }
+    }
+    size_t hash = addr->as.in.sin_port;
+    const unsigned char *bytes = (const unsigned char *)&addr->as;
+    for (socklen_t i = 0; i < addr->size; i++) {
+        hash = hash * 31 + bytes[i];
+    }
+    return &self->peers[(hash ^ hash >> 8) % FIO_DATAGRAM_PEERS];
+}
+
+static void
+datagram_remember(FioDatagram *self, const fio_addr *addr, PyObject *object)
+{
+    fio_datagram_peer *slot = datagram_slot(self, addr);
+    if (slot != NULL) {
+        slot->addr = *addr;
+        Py_XSETREF(slot->object, Py_NewRef(object));
+    }
+}
+
+/* The address object of a sender. */
+static PyObject *
+datagram_sender(FioDatagram *self, const struct sockaddr *from, socklen_t size)
+{
+    fio_addr addr = {.size = size};
+    if (size == 0 || size > sizeof(addr.as) || from->sa_family == AF_UNIX) {
+        return fio_addr_to_python(from, size);
+    }
+    memcpy(&addr.as, from, size);
+    fio_datagram_peer *slot = datagram_slot(self, &addr);
+    if (slot != NULL && slot->object != NULL && addr_equal(&slot->addr, &addr)) {
+        return Py_NewRef(slot->object);
+    }
+    PyObject *object = fio_addr_to_python(from, size);
+    if (object != NULL) {
+        datagram_remember(self, &addr, object);
+    }
+    return object;
+}
+
+/* The kernel's form of an address that is (numeric host, port): 1, or 0: left to the socket module.
+ */
+static int
+addr_from_numeric(FioDatagram *self, PyObject *address, fio_addr *out)
+{
+    if (!PyTuple_CheckExact(address) || PyTuple_GET_SIZE(address) != 2
+        || !PyUnicode_CheckExact(PyTuple_GET_ITEM(address, 0))
+        || !PyLong_CheckExact(PyTuple_GET_ITEM(address, 1))) {
+        return 0;
+    }
+    const char *host = PyUnicode_AsUTF8(PyTuple_GET_ITEM(address, 0));
+    long port = PyLong_AsLong(PyTuple_GET_ITEM(address, 1));
+    if (host == NULL || port < 0 || port > UINT16_MAX) {
+        PyErr_Clear();
+        return 0;
+    }
+    memset(out, 0, sizeof(*out));
+    if (self->family == AF_INET && inet_pton(AF_INET, host, &out->as.in.sin_addr) == 1) {
+        out->as.in.sin_family = AF_INET;
+        out->as.in.sin_port = htons((uint16_t)port);
+        out->size = sizeof(out->as.in);
+        return 1;
+    }
+    if (self->family == AF_INET6 && inet_pton(AF_INET6, host, &out->as.in6.sin6_addr) == 1) {
+        out->as.in6.sin6_family = AF_INET6;
+        out->as.in6.sin6_port = htons((uint16_t)port);
+        out->size = sizeof(out->as.in6);
+        return 1;
+    }
+    return 0;
+}
+
+static int
+datagram_resolve(FioDatagram *self, PyObject *address, fio_addr *out)
+{
+    if (self->peers != NULL) {
+        for (size_t i = 0; i < FIO_DATAGRAM_PEERS; i++) {
+            if (self->peers[i].object == address) {
+                *out = self->peers[i].addr;
+                return 1;
+            }
+        }
+    }
+    if (addr_from_numeric(self, address, out)) {
+        datagram_remember(self, out, address);
+        return 1;
+    }
+    return 0;
+}
+
+/* -- the queue ------------------------------------------------------------------------------------
+ */
+
+static int
+queue_reserve(FioDatagram *self)
+{
+    if (self->head + self->count < self->capacity) {
+        return 0;
+    }
+    if (self->head > 0) {
+        memmove(self->queue, self->queue + self->head, self->count * sizeof(fio_datagram));
+        self->head = 0;
+        if (self->count <= self->capacity / 2) {
+            return 0;
+        }
+    }
+    uint32_t capacity = self->capacity == 0 ? DATAGRAM_WRITE_BATCH : self->capacity * 2;
+    fio_datagram *queue = self->queue;
+    if (capacity <= self->capacity || PyMem_Resize(queue, fio_datagram, capacity) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->queue = queue;
+    self->capacity = capacity;
+    return 0;
+}
+
+static size_t
+datagram_weight(const fio_datagram *datagram)
+{
+    return (size_t)PyBytes_GET_SIZE(datagram->data) + FIO_DATAGRAM_HEADER_SIZE;
+}
+
+static void
+queue_pop(FioDatagram *self)
+{
+    fio_datagram datagram = self->queue[self->head];
+    self->super.stream.queued -= datagram_weight(&datagram);
+    self->head++;
+    self->count--;
+    if (self->count == 0) {
+        self->head = 0;
+    }
+    Py_DECREF(datagram.data);
+    Py_XDECREF(datagram.address);
+}
+
+static void
+datagram_drop_output(fio_stream *stream)
+{
+    FioDatagram *self = datagram_of_stream(stream);
+    while (self->count > 0) {
+        queue_pop(self);
+    }
+    PyMem_Free(self->queue);
+    self->queue = NULL;
+    self->capacity = 0;
+    self->head = 0;
+}
+
+int
+fio_datagram_send(FioDatagram *self, PyObject *data, PyObject *address)
+{
+    fio_datagram datagram = {.address = NULL};
+    bool to_peer = self->connected || address == NULL;
+    if (!to_peer && !datagram_resolve(self, address, &datagram.to)) {
+        datagram.address = address;
+    }
+    else if (!self->connected && address == NULL) {
+        datagram.address = Py_None; /* the socket says what is wrong with it */
+    }
+    if (queue_reserve(self) < 0) {
+        return -1;
+    }
+    datagram.data = PyBytes_FromObject(data);
+    if (datagram.data == NULL) {
+        return -1;
+    }
+    Py_XINCREF(datagram.address);
+    self->queue[self->head + self->count] = datagram;
+    self->count++;
+    self->super.stream.queued += datagram_weight(&datagram);
+    fio_stream_commit(&self->super.stream);
+    return 0;
+}
+
+/* -- sending --------------------------------------------------------------------------------------
+ */
+
+/* protocol.error_received(the raised exception) */
+static void
+datagram_report_error(FioDatagram *self)
+{
+    FioTransport *transport = &self->super;
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *none = fio_bridge_call(transport, transport->st->str_error_received, &exc, 1);
+    Py_DECREF(exc);
+    if (none == NULL) {
+        fio_bridge_report(transport, "Exception in callback DatagramTransport.error_received()");
+    }
+    Py_XDECREF(none);
+}
+
+/* The raised exception of a failed send: an OSError is the protocol's, all else is fatal. */
+static void
+datagram_send_failed(FioDatagram *self)
+{
+    if (PyErr_ExceptionMatches(PyExc_OSError)) {
+        datagram_report_error(self);
+        return;
+    }
+    fio_transport_fatal(&self->super, "Fatal write error on datagram transport");
+}
+
+/* Sends the first message by socket.sendto(): names, odd addresses, whatever Python allows. */
+static int
+datagram_send_by_socket(FioDatagram *self)
+{
+    PyObject *sock = fio_transport_socket(&self->super);
+    fio_datagram *first = &self->queue[self->head];
+    PyObject *data = Py_NewRef(first->data);
+    PyObject *address = Py_NewRef(first->address);
+    PyObject *sent = NULL;
+    if (sock != NULL) {
+        sent = PyObject_CallMethodObjArgs(sock, self->super.st->str_sendto, data, address, NULL);
+        Py_DECREF(sock);
+    }
+    Py_DECREF(data);
+    Py_DECREF(address);
+    if (sent == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (self->count > 0) {
+        queue_pop(self);
+    }
+    if (sent == NULL) {
+        datagram_send_failed(self);
+        return 1;
+    }
+    Py_DECREF(sent);
+    return 1;
+}
+
+static void
+datagram_fill_header(fio_datagram *datagram, struct iovec *piece, struct msghdr *header)
+{
+    piece->iov_base = PyBytes_AS_STRING(datagram->data);
+    piece->iov_len = (size_t)PyBytes_GET_SIZE(datagram->data);
+    *header = (struct msghdr){.msg_iov = piece, .msg_iovlen = 1};
+    if (datagram->to.size > 0) {
+        header->msg_name = &datagram->to.as;
+        header->msg_namelen = datagram->to.size;
+    }
+}
+
+/* Hands over as many of the first messages as one call takes: how many went, or -1 with errno. */
+static int
+datagram_send_batch(FioDatagram *self)
+{
+    struct iovec pieces[DATAGRAM_WRITE_BATCH];
+    struct mmsghdr headers[DATAGRAM_WRITE_BATCH];
+    unsigned int count = 0;
+    while (count < self->count && count < DATAGRAM_WRITE_BATCH
+           && self->queue[self->head + count].address == NULL) {
+        datagram_fill_header(&self->queue[self->head + count], &pieces[count],
+                             &headers[count].msg_hdr);
+        count++;
+    }
+    int fd = self->super.stream.fd;
+    if (count == 1) {
+        return sendmsg(fd, &headers[0].msg_hdr, MSG_NOSIGNAL) < 0 ? -1 : 1;
+    }
+    return sendmmsg(fd, headers, count, MSG_NOSIGNAL);
+}
+
+/* fio_stream_kind.send_step */
+static int
+datagram_send_step(fio_stream *stream)
+{
+    FioDatagram *self = datagram_of_stream(stream);
+    if (self->queue[self->head].address != NULL) {
+        return datagram_send_by_socket(self);
+    }
+    int sent = datagram_send_batch(self);
+    if (sent < 0) {
+        int err = errno;
+        if (err == EAGAIN || err == EWOULDBLOCK || err == EINTR) {
+            errno = err;
+            return -1;
+        }
+        queue_pop(self);
+        fio_raise_errno(err);
+        datagram_report_error(self);
+        return 1;
+    }
+    while (sent-- > 0 && self->count > 0) {
+        queue_pop(self);
+    }
+    return 1;
+}
+
+static void
+datagram_drained(fio_stream *stream)
+{
+    if (datagram_of_stream(stream)->capacity > DATAGRAM_WRITE_BATCH) {
+        datagram_drop_output(stream);
+    }
+}
+
+/* -- receiving ------------------------------------------------------------------------------------
+ */
+
+static void
+datagram_deliver(FioDatagram *self, const char *data, size_t size, const struct msghdr *header)
+{
+    FioTransport *transport = &self->super;
+    PyObject *args[] = {PyBytes_FromStringAndSize(data, (Py_ssize_t)size), NULL};
+    if (args[0] != NULL) {
+        args[1] = datagram_sender(self, header->msg_name, header->msg_namelen);
+    }
+    PyObject *none = NULL;
+    if (args[1] != NULL) {
+        none = fio_bridge_call(transport, transport->st->str_datagram_received, args, 2);
+    }
+    if (none == NULL) {
+        fio_bridge_report(transport, "Exception in callback DatagramTransport.datagram_received()");
+    }
+    Py_XDECREF(none);
+    Py_XDECREF(args[0]);
+    Py_XDECREF(args[1]);
+}
+
+/* One recvmmsg(2); true when there may be more. */
+static bool
+datagram_receive_batch(FioDatagram *self, char *slab)
+{
+    /* Unix datagrams can be larger than UDP's: those come one by one, in all of the slab. */
+    unsigned int batch = self->family == AF_UNIX ? 1 : (unsigned int)DATAGRAM_READ_BATCH;
+    size_t room = FIO_LOOP_SLAB_SIZE / batch;
+    struct iovec pieces[DATAGRAM_READ_BATCH];
+    struct mmsghdr headers[DATAGRAM_READ_BATCH];
+    struct sockaddr_storage from[DATAGRAM_READ_BATCH];
+    for (unsigned int i = 0; i < batch; i++) {
+        pieces[i] = (struct iovec){.iov_base = slab + i * room, .iov_len = room};
+        headers[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                             .msg_namelen = sizeof(from[i]),
+                                             .msg_iov = &pieces[i],
+                                             .msg_iovlen = 1};
+    }
+    fio_stream *stream = &self->super.stream;
+    int count = recvmmsg(stream->fd, headers, batch, MSG_DONTWAIT, NULL);
+    if (count < 0) {
+        int err = errno;
+        if (err != EAGAIN && err != EWOULDBLOCK && err != EINTR) {
+            fio_raise_errno(err);
+            datagram_report_error(self);
+        }
+        return false;
+    }
+    for (int i = 0; i < count && fio_stream_is_open(stream); i++) {
+        datagram_deliver(self, pieces[i].iov_base, headers[i].msg_len, &headers[i].msg_hdr);
+    }
+    return (unsigned int)count == batch;
+}
+
+/* fio_stream_kind.read */
+static void
+datagram_read(fio_stream *stream)
+{
+    FioDatagram *self = datagram_of_stream(stream);
+    char *slab = fio_loop_slab(stream->loop);
+    if (slab == NULL) {
+        fio_transport_fatal(&self->super, "Fatal read error on datagram transport");
+        return;
+    }
+    for (int reads = 0; reads < DATAGRAM_READS_A_TURN; reads++) {
+        if (!datagram_receive_batch(self, slab) || !fio_stream_is_reading(stream)) {
+            return;
+        }
+    }
+}
+
+/* -- the kind -------------------------------------------------------------------------------------
+ */
+
+const fio_stream_kind fio_datagram_kind = {
+    .owner = fio_transport_owner,
+    .failed = fio_transport_failed,
+    .finish = fio_transport_finish,
+    .drained = datagram_drained,
+    .read = datagram_read,
+    .send_step = datagram_send_step,
+    .drop_output = datagram_drop_output,
+    .read_error = "Fatal read error on datagram transport",
+    .write_error = "Fatal write error on datagram transport",
+    .is_socket = true,
+};
+
+int
+fio_datagram_traverse(FioDatagram *self, visitproc visit, void *arg)
+{
+    for (uint32_t i = 0; i < self->count; i++) {
+        Py_VISIT(self->queue[self->head + i].data);
+        Py_VISIT(self->queue[self->head + i].address);
+    }
+    for (size_t i = 0; self->peers != NULL && i < FIO_DATAGRAM_PEERS; i++) {
+        Py_VISIT(self->peers[i].object);
+    }
+    Py_VISIT(self->address);
+    return fio_transport_traverse(&self->super, visit, arg);
+}
+
+int
+fio_datagram_clear(FioDatagram *self)
+{
+    for (size_t i = 0; self->peers != NULL && i < FIO_DATAGRAM_PEERS; i++) {
+        Py_CLEAR(self->peers[i].object);
+    }
+    PyMem_Free(self->peers);
+    self->peers = NULL;
+    Py_CLEAR(self->address);
+    return fio_transport_clear(&self->super);
+}
