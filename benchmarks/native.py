@@ -3,6 +3,7 @@
 import functools
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "benchmarks"
 FLAGS = ("-O3", "-flto=auto", "-std=gnu11", "-pthread")
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
+CODECS = ("http/parser.c", "http/message.c", "http/target.c", "http/token.c", "base/num.c")
 
 
 class UnavailableError(Exception):
@@ -53,15 +55,23 @@ def _linked() -> tuple[list[Path], list[str], list[str]]:
 
 
 @functools.cache
-def program(source: str, with_libraries: bool = False) -> Path:
-    """Builds `source` (below benchmarks/), returns the program; UnavailableError if it cannot."""
+def program(source: str, with_libraries: bool = False, codecs: bool = False) -> Path:
+    """Builds `source` (below benchmarks/), returns the program; UnavailableError if it cannot.
+
+    With `codecs` those files of csrc/http come in that need nothing of Python.
+    """
     if shutil.which("gcc") is None:
         raise UnavailableError("no gcc")
     BUILD.mkdir(parents=True, exist_ok=True)
     objects, cflags, ldflags = _linked() if with_libraries else ([], [], [])
     path = ROOT / "benchmarks" / source
+    files = [path, *objects]
+    if codecs:
+        files += [ROOT / "csrc" / name for name in CODECS]
+        cflags = [*cflags, "-DNDEBUG", "-D_GNU_SOURCE", "-Icsrc"]
+        cflags += ["-isystem", sysconfig.get_path("include")]
     out = BUILD / path.stem
-    if not out.exists() or out.stat().st_mtime < max(f.stat().st_mtime for f in (path, *objects)):
-        command = ["gcc", *FLAGS, *WARNINGS, *cflags, str(path), *map(str, objects)]
+    if not out.exists() or out.stat().st_mtime < max(f.stat().st_mtime for f in files):
+        command = ["gcc", *FLAGS, *WARNINGS, *cflags, *map(str, files)]
         _run([*command, *ldflags, "-o", str(out)])
     return out
