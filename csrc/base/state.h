@@ -46,7 +46,8 @@
     X(URL)                          \
     X(Body)                         \
     X(BodyIterator)                 \
-    X(BodyRead)
+    X(BodyRead)                     \
+    X(MultipartParser)
 
 /* Interned strings; the field is str_<name>. */
 #define FIO_STATE_NAMES(X)    \

@@ -121,21 +121,25 @@ emit(PyObject *events, FIO_STEALS PyObject *event)
     return result;
 }
 
+PyObject *
+fio_request_error_new(const fio_state *st, int result, const char *reason)
+{
+    PyObject *exc = PyObject_CallFunction((PyObject *)st->HttpRequestErrorType, "s", reason);
+    PyObject *status = PyLong_FromLong(-result);
+    if (exc == NULL || status == NULL || PyObject_SetAttr(exc, st->str_status, status) < 0) {
+        Py_CLEAR(exc);
+    }
+    Py_XDECREF(status);
+    return exc;
+}
+
 /* The parser refuses the message: keeps the exception that says so. -1 only without memory. */
 static int
 note_failure(FioRequestReader *self, const fio_state *st, int result)
 {
-    PyObject *exc = PyObject_CallFunction((PyObject *)st->HttpRequestErrorType, "s",
-                                          self->parser.error);
-    PyObject *status = PyLong_FromLong(-result);
-    if (exc == NULL || status == NULL || PyObject_SetAttr(exc, st->str_status, status) < 0) {
-        Py_XDECREF(exc);
-        Py_XDECREF(status);
-        return -1;
-    }
-    Py_DECREF(status);
+    PyObject *exc = fio_request_error_new(st, result, self->parser.error);
     Py_XSETREF(self->failure, exc);
-    return 0;
+    return exc == NULL ? -1 : 0;
 }
 
 static int

@@ -1,10 +1,11 @@
 /* A libFuzzer target for the codecs of csrc/http: whatever the bytes are, the request parser must
- * give the same result whole and in pieces and point only into them, and the URL, query, cookie,
- * date and percent codecs must stay inside their buffers. docs/contributing.rst says how to run
- * it. */
+ * give the same result whole and in pieces and point only into them, and so must the multipart
+ * parser; the URL, query, cookie, date and percent codecs must stay inside their buffers.
+ * docs/contributing.rst says how to run it. */
 
 #include "base/num.h"
 #include "http/cookie.h"
+#include "http/multipart.h"
 #include "http/parser.h"
 #include "http/token.h"
 #include "http/url.h"
@@ -168,6 +169,48 @@ read_all(const char *data, size_t size, size_t step)
     return out;
 }
 
+/* A multipart body, of which `step` more bytes are seen with every call (0: all). */
+static outcome
+read_multipart(const char *data, size_t size, size_t step)
+{
+    static const fio_multipart_limits few = {.parts = 5, .head = 100};
+    outcome out = {.sum = 14695981039346656037U};
+    feed in = {.data = data, .size = size, .step = step};
+    fio_multipart multipart;
+    int result = FIO_MULTIPART_MORE;
+    check(fio_multipart_start(&multipart, (fio_view){"b0", 2}, &few));
+    while (result >= 0 && result != FIO_MULTIPART_DONE
+           && (result != FIO_MULTIPART_MORE || see_more(&in))) {
+        fio_part part;
+        fio_view piece = {NULL, 0};
+        size_t used = 0;
+        const size_t there = in.seen - in.at;
+        char *copy = exact(data + in.at, there);
+        result = fio_multipart_next(&multipart, copy, there, &used, &piece, &part);
+        check(used <= there);
+        if (result == FIO_MULTIPART_DATA) {
+            check(piece.size > 0 && piece.base >= copy && piece.base + piece.size <= copy + used);
+            add(&out, piece.base, piece.size);
+        }
+        for (uint32_t i = 0; result == FIO_MULTIPART_PART && i < part.field_count; i++) {
+            check(part.fields[i].value.offset + part.fields[i].value.size <= used);
+            add(&out, copy + part.fields[i].name.offset, part.fields[i].name.size);
+        }
+        out.requests += result == FIO_MULTIPART_END;
+        free(copy);
+        in.at += used;
+    }
+    out.status = result < 0 ? result : 0;
+    return out;
+}
+
+static void
+check_same(outcome whole, outcome pieces)
+{
+    check(whole.requests == pieces.requests && whole.status == pieces.status);
+    check(whole.status != 0 || whole.sum == pieces.sum);
+}
+
 static void
 try_text(const char *data, size_t size)
 {
@@ -207,12 +250,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     const size_t step = data[0] % 16 + 1U;
     char *bytes = exact((const char *)data + 1, size - 1);
-    const outcome whole = read_all(bytes, size - 1, 0);
-    const outcome pieces = read_all(bytes, size - 1, step);
-    check(whole.requests == pieces.requests && whole.status == pieces.status);
-    if (whole.status == 0) {
-        check(whole.sum == pieces.sum);
-    }
+    check_same(read_all(bytes, size - 1, 0), read_all(bytes, size - 1, step));
+    check_same(read_multipart(bytes, size - 1, 0), read_multipart(bytes, size - 1, step));
     try_text(bytes, size - 1);
     free(bytes);
     return 0;
