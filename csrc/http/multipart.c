@@ -160,7 +160,8 @@ read_head(fio_multipart *multipart, const char *data, size_t begin, size_t size,
     part->field_count = 0;
     for (size_t start = begin;;) {
         const char *crlf = start == size ? NULL : memmem(data + start, size - start, "\r\n", 2);
-        const size_t end = crlf == NULL ? size : (size_t)(crlf - data);
+        const bool is_cr = crlf == NULL && size > start && data[size - 1] == '\r';
+        const size_t end = crlf == NULL ? size - is_cr : (size_t)(crlf - data);
         if (end - begin > multipart->limits.head) {
             return refuse(multipart, FIO_E_BODY_TOO_LARGE, "header section of a part too long");
         }
