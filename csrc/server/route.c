@@ -151,6 +151,14 @@ match_info_init(FioMatchInfo *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
+/* dict's own, under a name of this type: a Python subclass would reach dict's only through a
+ * look-up and a call of __getitem__. */
+static PyObject *
+match_info_subscript(PyObject *self, PyObject *key)
+{
+    return PyDict_Type.tp_as_mapping->mp_subscript(self, key);
+}
+
 static PyMemberDef match_info_members[] = {
     {"route", T_OBJECT, offsetof(FioMatchInfo, route), READONLY, NULL},
     {NULL},
@@ -160,13 +168,10 @@ PyDoc_STRVAR(match_info_doc, "MatchInfo(values, route=None)\n--\n\n"
                              "The variables of a matched path, decoded, and its route.");
 
 static PyType_Slot match_info_slots[] = {
-    {Py_tp_doc, FIO_UNCONST(match_info_doc)},
-    {Py_tp_init, match_info_init},
-    {Py_tp_dealloc, match_info_dealloc},
-    {Py_tp_clear, match_info_clear},
-    {Py_tp_traverse, match_info_traverse},
-    {Py_tp_members, match_info_members},
-    {0, NULL},
+    {Py_tp_doc, FIO_UNCONST(match_info_doc)}, {Py_tp_init, match_info_init},
+    {Py_tp_dealloc, match_info_dealloc},      {Py_tp_clear, match_info_clear},
+    {Py_tp_traverse, match_info_traverse},    {Py_tp_members, match_info_members},
+    {Py_mp_subscript, match_info_subscript},  {0, NULL},
 };
 
 static PyType_Spec match_info_spec = {
