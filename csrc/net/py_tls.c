@@ -288,8 +288,7 @@ static PyType_Slot tls_slots[] = {
 static PyType_Spec tls_spec = {
     .name = "fastaio._core.TLSLink",
     .basicsize = sizeof(FioTLS),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = tls_slots,
 };
 

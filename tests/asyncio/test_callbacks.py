@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import sys
 import weakref
 
 import pytest
@@ -76,13 +77,13 @@ def test_given_context(loop):
     assert context[VAR] == "changed"
 
 
-def test_entered_context_is_reported(loop, reports):
+def test_entered_context_is_reported(loop, reports, caplog):
     context = contextvars.copy_context()
     loop.call_soon(print, context=context)
     context.run(run_ready, loop)
-    report = reports.pop()
-    assert isinstance(report["exception"], RuntimeError)
-    assert "already entered" in str(report["exception"])
+    # From 3.12 on the exception handler runs in the same context, fails too, and is logged.
+    said = str(reports.pop()["exception"]) if reports else caplog.text
+    assert "already entered" in said
 
 
 @pytest.mark.parametrize("bad", [{"name": 1}, {"context": None, "x": 2}])
@@ -104,7 +105,9 @@ def test_handle_is_asyncios(loop):
     assert handle._loop is loop
     assert handle._callback is print
     assert handle.cancelled() is False
-    assert repr(handle) == "<Handle print(1)>"
+    # From 3.13 on arguments are shown in debug mode only.
+    call = "print(1)" if sys.version_info < (3, 13) else "print()"
+    assert repr(handle) == f"<Handle {call}>"
     handle.cancel()
     assert handle.cancelled() is True
     assert handle._cancelled is True
@@ -183,12 +186,13 @@ def test_arguments_are_released(loop):
 
 def test_cycle_through_the_loop_is_collected(loop_factory):
     class Thing:
-        pass
+        def use(self):
+            pass
 
     loop = loop_factory()
     thing = Thing()
-    thing.handle = loop.call_soon(lambda: thing)
-    thing.timer = loop.call_later(1000, lambda: thing)
+    thing.handle = loop.call_soon(thing.use)
+    thing.timer = loop.call_later(1000, thing.use)
     reference = weakref.ref(thing)
     loop.close()
     del thing, loop
