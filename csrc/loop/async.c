@@ -63,7 +63,7 @@ fio_crossing_close(FioLoop *loop)
     size_t size = 0;
     PyObject **items = crossing_take(crossing, &size);
     for (size_t i = 0; i < size; i++) {
-        Py_DECREF(items[i]);
+        fio_handle_release(items[i]);
     }
     PyMem_RawFree(items);
 }
@@ -85,7 +85,10 @@ fio_crossing_traverse(FioLoop *loop, visitproc visit, void *arg)
 {
     if (loop->crossing != NULL) {
         for (size_t i = 0; i < loop->crossing->size; i++) {
-            Py_VISIT(loop->crossing->items[i]);
+            int result = fio_handle_visit(loop->crossing->items[i], visit, arg);
+            if (result != 0) {
+                return result;
+            }
         }
     }
     return 0;
@@ -154,7 +157,7 @@ fio_crossing_drain_filled(FioLoop *loop)
     int result = 0;
     for (size_t i = 0; i < size; i++) {
         if (result < 0 || fio_ready_push(&loop->ready, (uintptr_t)items[i]) < 0) {
-            Py_DECREF(items[i]);
+            fio_handle_release(items[i]);
             result = -1;
         }
     }

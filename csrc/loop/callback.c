@@ -115,11 +115,12 @@ fio_handle_new(FioLoop *loop, const fio_call *call)
     if (self == NULL) {
         return NULL;
     }
-    int filled = handle_fill(self, loop, call);
-    PyObject_GC_Track((PyObject *)self);
-    if (filled < 0) {
+    if (handle_fill(self, loop, call) < 0) {
         Py_DECREF(self);
         return NULL;
+    }
+    if (!FIO_FREELISTS) {
+        PyObject_GC_Track((PyObject *)self);
     }
     return (PyObject *)self;
 }
@@ -137,11 +138,12 @@ fio_timer_handle_new(FioLoop *loop, const fio_call *call)
     self->when = 0.0;
     self->when_object = NULL;
     self->scheduled = false;
-    int filled = handle_fill(&self->base, loop, call);
-    PyObject_GC_Track((PyObject *)self);
-    if (filled < 0) {
+    if (handle_fill(&self->base, loop, call) < 0) {
         Py_DECREF(self);
         return NULL;
+    }
+    if (!FIO_FREELISTS) {
+        PyObject_GC_Track((PyObject *)self);
     }
     return self;
 }
@@ -159,6 +161,18 @@ handle_traverse(FioHandle *self, visitproc visit, void *arg)
     }
     Py_VISIT(self->source_traceback);
     return 0;
+}
+
+int
+fio_handle_visit(PyObject *handle, visitproc visit, void *arg)
+{
+    if (PyObject_GC_IsTracked(handle)) {
+        Py_VISIT(handle);
+        return 0;
+    }
+    /* Ours alone: what it refers to, the loop refers to. Where somebody else holds it too, that
+     * may be from outside, and it keeps alive what it refers to. */
+    return Py_REFCNT(handle) == 1 ? handle_traverse((FioHandle *)handle, visit, arg) : 0;
 }
 
 /* Lets go of callback and arguments. */
@@ -285,7 +299,7 @@ fio_handle_run(FioHandle *handle)
             handle_run_once(handle);
         }
     }
-    Py_DECREF(handle); /* the ring's reference */
+    fio_handle_release((PyObject *)handle); /* the ring's reference */
 }
 
 static void
@@ -298,7 +312,7 @@ timer_handle_fire(fio_timer *timer)
     self->scheduled = false;
     if (fio_ready_push(&loop->ready, (uintptr_t)self) < 0) {
         fio_report_handle(&self->base);
-        Py_DECREF(self);
+        fio_handle_release((PyObject *)self);
     }
 }
 
@@ -361,7 +375,7 @@ timer_handle_cancel(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
     self->scheduled = false;
     PyObject *none = handle_cancel(&self->base, NULL);
     if (pending) {
-        Py_DECREF(self); /* the heap's reference; the caller still has one */
+        fio_handle_release((PyObject *)self); /* the heap's; the caller still has one */
     }
     return none;
 }

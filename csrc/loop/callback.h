@@ -41,8 +41,33 @@ typedef struct {
     PyObject *context; /* NULL: a copy of the current one */
 } fio_call;
 
+/* A new handle is not known to the garbage collector: while the loop owns it, the loop visits what
+ * it refers to (fio_handle_visit), and most handles never outlive that. Whoever takes the loop's
+ * reference away calls fio_handle_release(), which makes it known if others hold it too. */
 FIO_MUST_CHECK PyObject *fio_handle_new(FioLoop *loop, const fio_call *call);
 FIO_MUST_CHECK FioTimerHandle *fio_timer_handle_new(FioLoop *loop, const fio_call *call);
+
+/* Makes a handle known to the garbage collector: it is kept elsewhere than in a queue. */
+static inline void
+fio_handle_track(PyObject *handle)
+{
+    if (!PyObject_GC_IsTracked(handle)) {
+        PyObject_GC_Track(handle);
+    }
+}
+
+/* Gives up the reference of a queue of the loop's. */
+static inline void
+fio_handle_release(FIO_STEALS PyObject *handle)
+{
+    if (FIO_UNLIKELY(Py_REFCNT(handle) > 1)) {
+        fio_handle_track(handle);
+    }
+    Py_DECREF(handle);
+}
+
+/* tp_traverse's part for a handle in a queue of the loop's. */
+int fio_handle_visit(PyObject *handle, visitproc visit, void *arg);
 
 /* Calls the callback in its context, reports what it raises, and gives up the reference. */
 void fio_handle_run(FIO_STEALS FioHandle *handle);

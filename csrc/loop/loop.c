@@ -151,7 +151,7 @@ loop_turn(FioLoop *loop)
         fio_report_fatal(loop);
         return;
     }
-    if (loop->timers.size > 0) {
+    if (loop->timers.size > 0 && loop->fatal == NULL) {
         fio_timers_fire(loop, fio_timer_clock(loop));
     }
     if (loop->fatal == NULL) {

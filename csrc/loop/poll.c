@@ -277,7 +277,11 @@ poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t offset)
 {
     const fio_call call = {.callback = args[1], .args = args + 2, .nargs = nargs - 2};
     PyObject *handle = fio_handle_new(loop, &call);
-    if (handle != NULL && poll_register(loop, args[0], (FioHandle *)handle, offset) < 0) {
+    if (handle == NULL) {
+        return NULL;
+    }
+    fio_handle_track(handle);
+    if (poll_register(loop, args[0], (FioHandle *)handle, offset) < 0) {
         Py_CLEAR(handle);
     }
     return handle;

@@ -471,7 +471,11 @@ loop_new_handle(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
         return NULL;
     }
-    return fio_handle_new(self, &call);
+    PyObject *handle = fio_handle_new(self, &call);
+    if (handle != NULL) {
+        fio_handle_track(handle);
+    }
+    return handle;
 }
 
 PyDoc_STRVAR(loop_add_callback_doc, "_add_callback($self, handle, /)\n"

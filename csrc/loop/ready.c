@@ -67,8 +67,8 @@ fio_ready_clear(FioLoop *loop)
         if ((item & READY_DEFERRED) != 0) {
             ((fio_deferred *)(item - READY_DEFERRED))->queued = false;
         }
-        else {
-            Py_XDECREF((PyObject *)item);
+        else if (item != 0) {
+            fio_handle_release((PyObject *)item);
         }
     }
 }
@@ -79,8 +79,12 @@ fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg)
     fio_ready_ring *ring = &loop->ready;
     for (size_t i = ring->head; i != ring->head + ring->count; i++) {
         uintptr_t item = ring->items[i & (ring->capacity - 1)];
-        if ((item & READY_DEFERRED) == 0) {
-            Py_VISIT((PyObject *)item);
+        int result = 0;
+        if (item != 0 && (item & READY_DEFERRED) == 0) {
+            result = fio_handle_visit((PyObject *)item, visit, arg);
+        }
+        if (result != 0) {
+            return result;
         }
     }
     return 0;

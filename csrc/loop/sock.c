@@ -234,6 +234,9 @@ sock_call_wait(FioSockCall *self)
     const fio_call call = {.callback = retry};
     self->handle = (FioHandle *)fio_handle_new(loop, &call);
     Py_DECREF(retry);
+    if (self->handle != NULL) {
+        fio_handle_track((PyObject *)self->handle);
+    }
     if (self->handle == NULL
         || fio_poll_wait(loop, self->sock, self->handle, self->operation->events) < 0) {
         Py_CLEAR(self->handle);

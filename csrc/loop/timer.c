@@ -230,7 +230,10 @@ fio_timers_free(FioLoop *loop)
     while (heap->size > 0) {
         fio_timer *timer = heap->items[--heap->size].timer;
         timer->place = 0;
-        Py_XDECREF(fio_timer_handle_of(timer)); /* the heap's reference */
+        PyObject *handle = fio_timer_handle_of(timer);
+        if (handle != NULL) {
+            fio_handle_release(handle); /* the heap's reference */
+        }
     }
     PyMem_Free(heap->items);
     heap->items = NULL;
@@ -254,7 +257,11 @@ int
 fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg)
 {
     for (Py_ssize_t i = 0; i < loop->timers.size; i++) {
-        Py_VISIT(fio_timer_handle_of(loop->timers.items[i].timer));
+        PyObject *handle = fio_timer_handle_of(loop->timers.items[i].timer);
+        int result = handle == NULL ? 0 : fio_handle_visit(handle, visit, arg);
+        if (result != 0) {
+            return result;
+        }
     }
     return 0;
 }

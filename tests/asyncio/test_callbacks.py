@@ -99,6 +99,7 @@ def test_missing_callback(loop):
 
 
 def test_handle_is_asyncios(loop):
+    loop.set_debug(False)
     handle = loop.call_soon(print, 1)
     assert isinstance(handle, asyncio.Handle)
     assert not isinstance(handle, asyncio.TimerHandle)
@@ -219,6 +220,7 @@ def test_exception_is_reported(loop, reports):
 
 
 def test_not_callable_is_reported(loop, reports):
+    loop.set_debug(False)
     loop.call_soon(None)
     run_ready(loop)
     assert isinstance(reports.pop()["exception"], TypeError)

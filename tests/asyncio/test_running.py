@@ -53,6 +53,7 @@ def test_state(loop):
 
 
 def test_repr(loop):
+    loop.set_debug(False)
     name = type(loop).__name__
     name = name if name == "Loop" else "_UnixSelectorEventLoop"
     assert repr(loop) == f"<{name} running=False closed=False debug=False>"

@@ -73,6 +73,7 @@ def test_closing_while_others_call(loop):
 
 
 def test_handle_is_a_handle(loop):
+    loop.set_debug(False)
     handle = loop.call_soon_threadsafe(print, 3)
     assert isinstance(handle, asyncio.Handle)
     # From 3.13 on arguments are shown in debug mode only.

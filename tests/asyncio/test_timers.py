@@ -74,6 +74,7 @@ def test_when_is_what_was_given(loop, when):
 
 
 def test_repr(loop):
+    loop.set_debug(False)
     handle = loop.call_at(10**9, print, 1, 2)
     # From 3.13 on arguments are shown in debug mode only.
     call = "print(1, 2)" if sys.version_info < (3, 13) else "print()"
