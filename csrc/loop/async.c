@@ -9,13 +9,6 @@
 
 #define CROSSING_FIRST_CAPACITY 16
 
-static void
-crossing_on_wakeup(uv_async_t *handle)
-{
-    /* That the poll has ended is all: the next turn drains the queue. */
-    fio_loop_enter((FioLoop *)handle->loop->data);
-}
-
 int
 fio_crossing_open(FioLoop *loop)
 {
@@ -25,17 +18,13 @@ fio_crossing_open(FioLoop *loop)
         return -1;
     }
     int err = uv_mutex_init(&crossing->lock);
-    if (err == 0) {
-        err = uv_async_init(&loop->uv, &loop->wakeup, crossing_on_wakeup);
-        if (err == 0) {
-            loop->crossing = crossing;
-            return 0;
-        }
-        uv_mutex_destroy(&crossing->lock);
+    if (err < 0) {
+        PyMem_RawFree(crossing);
+        fio_raise_uv(err);
+        return -1;
     }
-    PyMem_RawFree(crossing);
-    fio_raise_uv(err);
-    return -1;
+    loop->crossing = crossing;
+    return 0;
 }
 
 /* Takes all entries out; the caller owns the array and what is in it. */

@@ -17,7 +17,7 @@ typedef struct fio_crossing {
     atomic_bool blocking; /* the loop is in a poll that may block, or about to enter it */
 } fio_crossing;
 
-/* Makes loop->crossing and starts loop->wakeup; 0, or -1 with an exception set. */
+/* Makes loop->crossing; 0, or -1 with an exception set. */
 FIO_MUST_CHECK int fio_crossing_open(FioLoop *loop);
 
 /* No more entries from here on; drops those that are there. */

@@ -18,23 +18,59 @@
 #define LOOP_UNPOLLED_TURNS 32
 #define LOOP_UNPOLLED_CALLS 64
 
-int
-fio_loop_open(FioLoop *loop)
+static void
+loop_on_wakeup(uv_async_t *handle)
 {
-    fio_list_init(&loop->turn_end);
+    /* That the poll has ended is all: the next turn takes in what other threads queued. */
+    fio_loop_enter((FioLoop *)handle->loop->data);
+}
+
+int
+fio_loop_open_uv(FioLoop *loop)
+{
+    if (loop->uv_open) {
+        return 0;
+    }
     int err = uv_loop_init(&loop->uv);
+    if (err == 0) {
+        loop->uv.data = loop;
+        err = uv_async_init(&loop->uv, &loop->wakeup, loop_on_wakeup);
+        if (err < 0) {
+            (void)uv_loop_close(&loop->uv); /* nothing is open on it */
+        }
+    }
     if (err < 0) {
         fio_raise_uv(err);
         return -1;
     }
-    loop->uv.data = loop;
-    if (fio_watches_open(loop) < 0) {
-        (void)uv_loop_close(&loop->uv); /* nothing is open on it */
+    loop->uv_open = true;
+    return 0;
+}
+
+static void
+loop_close_uv(FioLoop *loop)
+{
+    if (!loop->uv_open) {
+        return;
+    }
+    loop->uv_open = false;
+    uv_close((uv_handle_t *)&loop->wakeup, NULL);
+    /* Runs the close callbacks; nothing is left to wait for. */
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    int err = uv_loop_close(&loop->uv);
+    assert(err == 0);
+    (void)err;
+}
+
+int
+fio_loop_open(FioLoop *loop)
+{
+    fio_list_init(&loop->turn_end);
+    if (fio_crossing_open(loop) < 0) {
         return -1;
     }
-    if (fio_crossing_open(loop) < 0) {
-        fio_watches_close(loop);
-        (void)uv_loop_close(&loop->uv);
+    if (fio_watches_open(loop) < 0) {
+        loop_close_uv(loop);
         return -1;
     }
     loop->closed = false;
@@ -53,15 +89,7 @@ fio_loop_shut(FioLoop *loop)
     fio_signal_free(loop);
     fio_ready_clear(loop);
     fio_timers_free(loop);
-    uv_close((uv_handle_t *)&loop->wakeup, NULL);
-    /* Runs the close callbacks; nothing is left to wait for. */
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    int err = uv_loop_close(&loop->uv);
-    assert(err == 0);
-    (void)err;
-    /* Freeing a pooled handle needs its type, which may go before the loop does. */
-    fio_handle_pool_free(loop->pool);
-    loop->pool = NULL;
+    loop_close_uv(loop);
 }
 
 char *

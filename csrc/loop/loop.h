@@ -89,6 +89,7 @@ struct FioLoop {
     bool stopping;
     bool closed;
     bool foreign_time; /* time() is not ours: overridden, or set on the instance */
+    bool uv_open;      /* uv and wakeup are there: from the first poll that waits */
     uv_loop_t uv;      /* its data member is the loop */
     uv_async_t wakeup; /* ends the poll from another thread */
 };
@@ -119,6 +120,10 @@ void fio_loop_shut(FioLoop *loop);
 /* The receive slab; NULL with MemoryError set. Its bytes are void at the next read of any stream.
  */
 FIO_BORROWED char *fio_loop_slab(FioLoop *loop);
+
+/* Makes loop->uv and loop->wakeup if they are not there yet; 0, or -1 with an exception set. A loop
+ * that never waits does without: they cost more than all the rest of it. */
+FIO_MUST_CHECK int fio_loop_open_uv(FioLoop *loop);
 
 /* -- errors on the way out (loop/report.c) --------------------------------------------------------
  */

@@ -8,6 +8,7 @@
 #if FIO_WATCH_EPOLL
 
 #include "base/errors.h"
+#include "loop/report.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -27,6 +28,7 @@
 struct fio_watches {
     int epoll_fd;
     uint32_t generation; /* of the last watch opened */
+    bool uv_joined;      /* libuv's descriptor is in the set */
     int capacity;
     fio_watch **by_fd; /* owned array of borrowed watches; NULL where none is open */
     fio_node changed;  /* watches of which the kernel is to be told */
@@ -50,17 +52,31 @@ fio_watches_open(FioLoop *loop)
     fio_list_init(&watches->changed);
     fio_list_init(&watches->closed);
     watches->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
-    if (watches->epoll_fd < 0
-        || epoll_ctl(watches->epoll_fd, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0) {
+    if (watches->epoll_fd < 0) {
         fio_raise_errno(errno);
-        if (watches->epoll_fd >= 0) {
-            (void)close(watches->epoll_fd);
-        }
         PyMem_Free(watches);
         return -1;
     }
     loop->watches = watches;
+    return 0;
+}
+
+/* libuv's descriptor joins the set before the first poll that waits. */
+static int
+watches_join_uv(FioLoop *loop)
+{
+    if (loop->watches->uv_joined) {
+        return 0;
+    }
+    if (fio_loop_open_uv(loop) < 0) {
+        return -1;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
+    if (epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0) {
+        fio_raise_errno(errno);
+        return -1;
+    }
+    loop->watches->uv_joined = true;
     return 0;
 }
 
@@ -337,7 +353,11 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     if (!fio_list_is_empty(&watches->changed) && watches_apply(watches) && milliseconds != 0) {
         milliseconds = milliseconds < 0 || milliseconds > WATCH_RETRY ? WATCH_RETRY : milliseconds;
     }
-    int uv_wait = uv_backend_timeout(&loop->uv);
+    if (milliseconds != 0 && watches_join_uv(loop) < 0) {
+        fio_report_fatal(loop);
+        return;
+    }
+    int uv_wait = loop->uv_open ? uv_backend_timeout(&loop->uv) : -1;
     if (uv_wait >= 0 && (milliseconds < 0 || uv_wait < milliseconds)) {
         milliseconds = uv_wait;
     }

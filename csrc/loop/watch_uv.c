@@ -20,6 +20,9 @@ watches_on_poll_end(uv_timer_t *handle)
 int
 fio_watches_open(FioLoop *loop)
 {
+    if (fio_loop_open_uv(loop) < 0) {
+        return -1;
+    }
     loop->watches = PyMem_Calloc(1, sizeof(struct fio_watches));
     if (loop->watches == NULL) {
         PyErr_NoMemory();
