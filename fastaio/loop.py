@@ -12,6 +12,7 @@ import errno
 import selectors
 import signal
 import sys
+import threading
 import warnings
 import weakref
 from asyncio import coroutines, events, format_helpers
@@ -40,6 +41,7 @@ class Loop(_core.Loop, Endpoints):
         self._listeners = {}
         self._selector = WatchedFiles(self)
         self._signal_handlers: dict[int, asyncio.Handle] = {}
+        self._wakeup_before = -1  # what signals rang before they rang ours
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
 
     # -- running -----------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ class Loop(_core.Loop, Endpoints):
         self._check_running()
         self._set_coroutine_origin_tracking(self._debug)
         old_hooks = sys.get_asyncgen_hooks()
-        old_wakeup = self._begin_signals()
+        listening = self._begin_signals()
         try:
             sys.set_asyncgen_hooks(
                 firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
@@ -62,7 +64,8 @@ class Loop(_core.Loop, Endpoints):
             self._run()
         finally:
             events._set_running_loop(None)
-            self._end_signals(old_wakeup)
+            if listening:
+                self._end_signals()
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*old_hooks)
 
@@ -92,23 +95,32 @@ class Loop(_core.Loop, Endpoints):
 
     # -- signals -----------------------------------------------------------------------------------
 
-    def _begin_signals(self) -> int | None:
-        """Have signals end the poll; the wake-up descriptor before, None off the main thread."""
+    def _take_wakeup(self) -> bool:
+        """Make signals ring our pipe; False where Python runs no signal handlers anyway."""
+        if threading.get_ident() != threading.main_thread().ident:
+            return False
         try:
-            old: int = signal.set_wakeup_fd(self._signal_wakeup_fd(), warn_on_full_buffer=False)
+            ours = self._signal_wakeup_fd()
+            before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
         except ValueError:
-            return None  # not the main thread, or a sub-interpreter: Python runs no handlers here
-        self._signal_forward(old)
-        return old
+            return False  # a sub-interpreter
+        if before != ours:
+            self._wakeup_before = before
+            self._signal_forward(before)
+        return True
 
-    def _end_signals(self, old: int | None) -> None:
+    def _begin_signals(self) -> bool:
+        """Have signals end the poll; whether _end_signals() has something to undo."""
+        try:
+            return self._take_wakeup()
+        except OSError:
+            return False  # out of descriptors: a signal still interrupts a poll that waits
+
+    def _end_signals(self) -> None:
         """Undo _begin_signals(), unless handlers are left that have to hear of signals."""
-        if old is None:
-            return
-        if self._signal_handlers:
-            return
-        self._signal_forward(-1)
-        signal.set_wakeup_fd(old)
+        if not self._signal_handlers:
+            self._signal_forward(-1)
+            signal.set_wakeup_fd(self._wakeup_before)
 
     def add_signal_handler(  # type: ignore[override]
         self, sig: int, callback: Callable[..., Any], *args: Any
@@ -123,9 +135,11 @@ class Loop(_core.Loop, Endpoints):
         self._check_signal(sig)
         self._check_closed()
         try:
-            old = signal.set_wakeup_fd(self._signal_wakeup_fd(), warn_on_full_buffer=False)
-        except (ValueError, OSError) as exc:
+            taken = self._take_wakeup()
+        except OSError as exc:
             raise RuntimeError(str(exc)) from exc
+        if not taken:
+            raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         self._signal_handlers[sig] = self._new_handle(callback, *args)
         try:
             # Python only has to write the number; _process_self_data() reads it.
@@ -134,8 +148,8 @@ class Loop(_core.Loop, Endpoints):
             signal.siginterrupt(sig, False)
         except OSError as exc:
             del self._signal_handlers[sig]
-            if not self._signal_handlers and not self.is_running():
-                signal.set_wakeup_fd(old)
+            if not self.is_running():
+                self._end_signals()
             if exc.errno == errno.EINVAL:
                 raise RuntimeError(f"sig {sig} cannot be caught") from exc
             raise
@@ -148,7 +162,7 @@ class Loop(_core.Loop, Endpoints):
         removed: bool = super().remove_signal_handler(sig)
         if removed and not self._signal_handlers and self.is_running():
             # asyncio's code has taken the wake-up descriptor away, but this run needs it.
-            signal.set_wakeup_fd(self._signal_wakeup_fd(), warn_on_full_buffer=False)
+            self._take_wakeup()
         return removed
 
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:

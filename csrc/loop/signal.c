@@ -112,7 +112,7 @@ fio_signal_forward(FioLoop *loop, PyObject *fd)
         return NULL;
     }
     if (loop->signals != NULL) {
-        loop->signals->forward_fd = number == loop->signals->write_fd ? -1 : (int)number;
+        loop->signals->forward_fd = (int)number;
     }
     Py_RETURN_NONE;
 }

@@ -8,7 +8,6 @@
 #if FIO_WATCH_EPOLL
 
 #include "base/errors.h"
-#include "loop/report.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -17,7 +16,7 @@
 /* Events taken in one poll; what is more waits for the next turn. 3 KiB of stack. */
 #define WATCH_EVENTS 256
 
-/* Milliseconds until a registration the kernel had no memory for is tried again. */
+/* Milliseconds until what the kernel had no memory or no descriptor for is tried again. */
 #define WATCH_RETRY 50
 
 /* The key of libuv's descriptor; no watch's: a descriptor is never negative. */
@@ -343,6 +342,13 @@ watches_dispatch_one(FioLoop *loop, const struct epoll_event *event)
     watch->on_ready(watch, events);
 }
 
+/* -1 is without end. */
+static int
+watch_wait_at_most(int milliseconds, int limit)
+{
+    return milliseconds < 0 || milliseconds > limit ? limit : milliseconds;
+}
+
 void
 fio_watches_poll(FioLoop *loop, int milliseconds)
 {
@@ -351,15 +357,16 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
 
     watches_call_closed(watches);
     if (!fio_list_is_empty(&watches->changed) && watches_apply(watches) && milliseconds != 0) {
-        milliseconds = milliseconds < 0 || milliseconds > WATCH_RETRY ? WATCH_RETRY : milliseconds;
+        milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
     }
     if (milliseconds != 0 && watches_join_uv(loop) < 0) {
-        fio_report_fatal(loop);
-        return;
+        /* Out of descriptors, for now: other threads cannot wake us, so that we look often. */
+        PyErr_Clear();
+        milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
     }
     int uv_wait = loop->uv_open ? uv_backend_timeout(&loop->uv) : -1;
-    if (uv_wait >= 0 && (milliseconds < 0 || uv_wait < milliseconds)) {
-        milliseconds = uv_wait;
+    if (uv_wait >= 0) {
+        milliseconds = watch_wait_at_most(milliseconds, uv_wait);
     }
     int count = 0;
     if (milliseconds == 0) {

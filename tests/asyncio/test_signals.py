@@ -163,3 +163,12 @@ def test_only_on_the_main_thread(loop):
     thread.start()
     thread.join()
     assert errors == ["set_wakeup_fd only works in main thread of the main interpreter"]
+
+
+def test_wakeup_descriptor_after_a_handler_was_removed(loop):
+    async def main():
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    loop.add_signal_handler(signal.SIGUSR1, print)
+    loop.run_until_complete(main())
+    assert signal.set_wakeup_fd(-1) == -1
