@@ -165,8 +165,7 @@ static PyType_Slot link_slots[] = {
 static PyType_Spec link_spec = {
     .name = "fastaio._core.Link",
     .basicsize = sizeof(FioLink),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = link_slots,
 };
 
