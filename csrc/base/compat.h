@@ -82,6 +82,16 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define FIO_SERVER_COUNTS_TRANSPORTS 1
 #endif
 
+/* Where asyncio keeps the current task of each loop: until 3.13 in a dict, since then behind a
+ * function. */
+#if PY_VERSION_HEX < 0x030e0000
+#define FIO_CURRENT_TASKS_DICT 1
+#define FIO_CURRENT_TASKS_NAME "_current_tasks"
+#else
+#define FIO_CURRENT_TASKS_DICT 0
+#define FIO_CURRENT_TASKS_NAME "_swap_current_task"
+#endif
+
 /* 3.13: a datagram transport sends empty messages, and counts a header for each in its buffer. */
 #if PY_VERSION_HEX < 0x030d0000
 #define FIO_SENDS_EMPTY_DATAGRAMS 0

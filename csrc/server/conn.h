@@ -25,6 +25,7 @@ typedef struct FioConn {
     FioRequest *request;     /* owned: the one being handled, or NULL */
     PyObject *task;          /* owned: the task of its handler while that runs or waits, or NULL */
     PyObject *drain_waiters; /* owned: a list of futures, or NULL */
+    PyObject *heir;          /* owned: the protocol that took the connection over, or NULL */
     PyObject *dict;          /* owned or NULL: attributes of subclasses */
     PyObject *weakrefs;
     fio_node member;     /* place among the server's connections */

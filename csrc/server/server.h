@@ -47,6 +47,7 @@ typedef struct FioServer {
     uint32_t max_pipelined;    /* requests of one connection handled in one turn of the loop */
     bool handler_cancellation; /* a client that goes away cancels its handler */
     bool debug;                /* a failing handler's traceback is in the answer */
+    bool has_task_factory;     /* of a loop not ours, when the last connection was made */
     bool shutting_down;        /* no connection is kept alive any more */
 
     fio_node connections; /* of fio_conn.member */
@@ -71,6 +72,16 @@ typedef struct FioServer {
     int64_t complained;    /* nanoseconds: when a bad request was logged last */
     uint64_t uncomplained; /* bad requests since then that were not logged */
 } FioServer;
+
+/* Handlers' tasks are made by loop.set_task_factory()'s function. */
+static inline bool
+fio_server_has_task_factory(const FioServer *server)
+{
+    if (server->own_loop == NULL) {
+        return server->has_task_factory;
+    }
+    return server->own_loop->task_factory != NULL && server->own_loop->task_factory != Py_None;
+}
 
 /* CLOCK_MONOTONIC_COARSE in nanoseconds: a few milliseconds behind, and free. */
 int64_t fio_server_now(void);
@@ -98,6 +109,9 @@ void fio_server_log_exception(FioServer *server, const char *message, PyObject *
 /* One line for a request that was refused; not more than one a second. Never raises. */
 void fio_server_log_refused(FioServer *server, struct FioConn *conn, int status,
                             const char *reason);
+
+/* Server._tick(): the timer of a loop that is not ours. */
+PyObject *fio_server_tick(FioServer *server, PyObject *ignored);
 
 FIO_MUST_CHECK int fio_server_setup_types(PyObject *module);
 
