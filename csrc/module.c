@@ -10,23 +10,35 @@
 #include "net/tls.h"
 #include "net/transport.h"
 #include "net/udp.h"
+#include "server/conn.h"
+#include "server/handler_task.h"
+#include "server/request.h"
+#include "server/response.h"
 #include "server/router.h"
+#include "server/server.h"
+#include "server/steps.h"
 
 typedef int (*module_setup)(PyObject *module);
 
 /* In order: a type stands behind those it is derived from. */
 static const module_setup module_setups[] = {
-    fio_aio_setup_types,       /* base */
-    fio_loop_setup_types,      /* loop */
-    fio_http_setup_types,      /* http */
-    fio_link_setup_types,      /* net */
-    fio_transport_setup_types, /* net */
-    fio_listener_setup_types,  /* net */
-    fio_tls_setup_types,       /* net */
-    fio_pipe_setup_types,      /* net */
-    fio_datagram_setup_types,  /* net */
-    fio_route_setup_types,     /* server */
-    fio_router_setup_types,    /* server */
+    fio_aio_setup_types,          /* base */
+    fio_loop_setup_types,         /* loop */
+    fio_http_setup_types,         /* http */
+    fio_link_setup_types,         /* net */
+    fio_transport_setup_types,    /* net */
+    fio_listener_setup_types,     /* net */
+    fio_tls_setup_types,          /* net */
+    fio_pipe_setup_types,         /* net */
+    fio_datagram_setup_types,     /* net */
+    fio_route_setup_types,        /* server */
+    fio_router_setup_types,       /* server */
+    fio_request_setup_types,      /* server */
+    fio_response_setup_types,     /* server */
+    fio_server_setup_types,       /* server */
+    fio_conn_setup_types,         /* server */
+    fio_steps_setup_types,        /* server */
+    fio_handler_task_setup_types, /* server */
 };
 
 static int

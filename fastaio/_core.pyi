@@ -1,16 +1,36 @@
 """Types of the C side. What is private to fastaio is here where its Python files use it."""
 
 import asyncio
+import datetime
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from concurrent.futures import Executor
 from contextvars import Context
+from http.cookies import SimpleCookie
+from os import PathLike
 from re import Pattern
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, final
 
+import yarl
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from typing_extensions import Buffer, TypeVarTuple, Unpack
 
+from .web.etag import ETag
+from .web.version import HttpVersion
+
 _T = TypeVar("_T")
+_R = TypeVar("_R", bound=type[Response])
 _Ts = TypeVarTuple("_Ts")
+_Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
@@ -327,3 +347,148 @@ class Router:
         method_not_allowed: Callable[[str, set[str]], Route] | None = None,
         /,
     ) -> None: ...
+
+class Request:
+    _match_info: Any
+    app: Any
+    body_exists: bool
+    can_read_body: bool
+    charset: str | None
+    client_max_size: int
+    content: StreamReader
+    content_length: int | None
+    content_type: str
+    cookies: Mapping[str, str]
+    has_body: bool
+    headers: CIMultiDictProxy[str]
+    host: str
+    http_range: slice
+    if_match: tuple[ETag, ...] | None
+    if_modified_since: datetime.datetime | None
+    if_none_match: tuple[ETag, ...] | None
+    if_range: datetime.datetime | None
+    if_unmodified_since: datetime.datetime | None
+    keep_alive: bool
+    loop: asyncio.AbstractEventLoop
+    match_info: Any
+    method: str
+    path: str
+    path_qs: str
+    protocol: Any
+    query: MultiDictProxy[str]
+    query_string: str
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    raw_path: str
+    rel_url: yarl.URL
+    remote: str | None
+    scheme: str
+    secure: bool
+    task: asyncio.Task[Any] | None
+    transport: asyncio.Transport | None
+    url: yarl.URL
+    version: HttpVersion
+    @classmethod
+    def _from_bytes(
+        cls, head: bytes, body: bytes = b"", like: Request | None = None, /
+    ) -> Self: ...
+    def _override(self, **attributes: Any) -> None: ...
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+    def json(self, *, loads: Callable[[str], Any] = ...) -> Awaitable[Any]: ...
+    def read(self) -> Awaitable[bytes]: ...
+    def release(self) -> Awaitable[None]: ...
+    def text(self) -> Awaitable[str]: ...
+    def __bool__(self) -> bool: ...
+    def __contains__(self, key: object) -> bool: ...
+    def __delitem__(self, key: Any) -> None: ...
+    def __getitem__(self, key: Any) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __setitem__(self, key: Any, value: Any) -> None: ...
+
+class ResponseMeta(type): ...
+
+class StreamResponse:
+    _cold: bool
+    _cookies: SimpleCookie | None
+    _eof_sent: bool
+    _req: Request | None
+    body_length: int
+    charset: str | None
+    chunked: bool
+    content_length: int | None
+    content_type: str
+    cookies: SimpleCookie
+    headers: CIMultiDict[str]
+    keep_alive: bool | None
+    prepared: bool
+    reason: str
+    status: int
+    task: asyncio.Task[Any] | None
+    def __init__(
+        self, *, status: int = 200, reason: str | None = None, headers: _Headers | None = None
+    ) -> None: ...
+    def _start(self, request: Request, /) -> None: ...
+    def drain(self) -> Awaitable[None]: ...
+    def enable_chunked_encoding(self, chunk_size: int | None = None) -> None: ...
+    def force_close(self) -> None: ...
+    def prepare(self, request: Request, /) -> Awaitable[Self | None]: ...
+    def set_status(self, status: int, reason: str | None = None) -> None: ...
+    def write(self, data: Buffer, /) -> Awaitable[None]: ...
+    def write_eof(self, data: Buffer = b"") -> Awaitable[None]: ...
+    def __bool__(self) -> bool: ...
+    def __contains__(self, key: object) -> bool: ...
+    def __delitem__(self, key: Any) -> None: ...
+    def __getitem__(self, key: Any) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __setitem__(self, key: Any, value: Any) -> None: ...
+
+class Response(StreamResponse):
+    body: Any
+    text: str | None
+    def __init__(
+        self,
+        *,
+        body: Any = None,
+        status: int = 200,
+        reason: str | None = None,
+        text: str | None = None,
+        headers: _Headers | None = None,
+        content_type: str | None = None,
+        charset: str | None = None,
+        zlib_executor_size: int = ...,
+        zlib_executor: Executor | None = None,
+    ) -> None: ...
+
+class FileResponse(StreamResponse):
+    def __init__(
+        self,
+        path: str | bytes | PathLike[str] | PathLike[bytes],
+        chunk_size: int = 262144,
+        status: int = 200,
+        reason: str | None = None,
+        headers: _Headers | None = None,
+    ) -> None: ...
+
+class Folder:
+    def __init__(
+        self,
+        directory: str | bytes | PathLike[str] | PathLike[bytes],
+        fallback: Callable[[Any], Any],
+        file_response: type[FileResponse] = ...,
+        follow_symlinks: bool = False,
+    ) -> None: ...
+    def __call__(self, request: Request, /) -> Any: ...
+
+def json_response(
+    data: Any = ...,
+    *,
+    text: str | None = None,
+    body: bytes | None = None,
+    status: int = 200,
+    reason: str | None = None,
+    headers: _Headers | None = None,
+    content_type: str = "application/json",
+    dumps: Callable[[Any], str] = ...,
+) -> Response: ...
+def response_setup(cls: _R, /) -> _R: ...

@@ -42,18 +42,24 @@ ready_am_send(FioReady *self, PyObject *Py_UNUSED(sent), PyObject **result)
     return PYGEN_RETURN;
 }
 
+void
+fio_stop_iteration(PyObject *value)
+{
+    /* The value becomes StopIteration's argument even where it is a tuple or an exception. */
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    Py_DECREF(value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+}
+
 static PyObject *
 ready_iternext(FioReady *self)
 {
     PyObject *value = NULL;
     if (ready_am_send(self, NULL, &value) == PYGEN_RETURN) {
-        /* The value becomes StopIteration's argument even where it is a tuple or an exception. */
-        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
-        Py_DECREF(value);
-        if (stop != NULL) {
-            PyErr_SetObject(PyExc_StopIteration, stop);
-            Py_DECREF(stop);
-        }
+        fio_stop_iteration(value);
     }
     return NULL;
 }
@@ -97,6 +103,25 @@ static PyType_Spec ready_spec = {
              | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = ready_slots,
 };
+
+PyObject *
+fio_await_iterator(PyObject *awaitable)
+{
+    if (awaitable == NULL || PyCoro_CheckExact(awaitable)) {
+        return awaitable;
+    }
+    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
+    PyObject *iterator = NULL;
+    if (methods == NULL || methods->am_await == NULL) {
+        PyErr_Format(PyExc_TypeError, "object %.200s can't be used in 'await' expression",
+                     Py_TYPE(awaitable)->tp_name);
+    }
+    else {
+        iterator = methods->am_await(awaitable);
+    }
+    Py_DECREF(awaitable);
+    return iterator;
+}
 
 PyObject *
 fio_future_new(fio_state *st, PyObject *loop)

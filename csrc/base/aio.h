@@ -9,6 +9,13 @@
  * that asyncio's style makes coroutines but that seldom have to wait. */
 FIO_MUST_CHECK PyObject *fio_ready_new(fio_state *st, PyObject *value);
 
+/* The iterator that `await awaitable` runs (taken over; NULL, with an exception set, gives NULL).
+ */
+FIO_MUST_CHECK PyObject *fio_await_iterator(FIO_STEALS PyObject *awaitable);
+
+/* Raises StopIteration(value): how a tp_iternext says what am_send says by PYGEN_RETURN. */
+void fio_stop_iteration(FIO_STEALS PyObject *value);
+
 /* loop.create_future() of any loop. */
 FIO_MUST_CHECK PyObject *fio_future_new(fio_state *st, PyObject *loop);
 

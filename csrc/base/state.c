@@ -55,7 +55,9 @@ fio_state_init(fio_state *st)
     }
     FIO_STATE_POOLS(X)
 #undef X
-    return 0;
+    st->number_0 = PyLong_FromLong(0);
+    st->number_200 = PyLong_FromLong(200);
+    return st->number_0 == NULL || st->number_200 == NULL ? -1 : 0;
 }
 
 PyObject *
@@ -92,6 +94,9 @@ fio_state_traverse(fio_state *st, visitproc visit, void *arg)
 #define X(field, text) Py_VISIT(st->str_##field);
     FIO_STATE_TEXTS(X)
 #undef X
+#define X(field) Py_VISIT(st->field);
+    FIO_STATE_OBJECTS(X)
+#undef X
 #define X(field, module, attribute) Py_VISIT(st->field);
     FIO_STATE_IMPORTS(X)
     FIO_STATE_LAZY(X)
@@ -110,6 +115,9 @@ fio_state_clear(fio_state *st)
 #undef X
 #define X(field, text) Py_CLEAR(st->str_##field);
     FIO_STATE_TEXTS(X)
+#undef X
+#define X(field) Py_CLEAR(st->field);
+    FIO_STATE_OBJECTS(X)
 #undef X
 #define X(field, module, attribute) Py_CLEAR(st->field);
     FIO_STATE_IMPORTS(X)

@@ -13,14 +13,9 @@
     X(Loop)                         \
     X(Handle)                       \
     X(TimerHandle)                  \
-    X(SockCall)                     \
     X(Link)                         \
     X(Transport)                    \
-    X(ForeignWire)                  \
     X(Listener)                     \
-    X(ReadPipeTransport)            \
-    X(WritePipeTransport)           \
-    X(DatagramTransport)            \
     X(TLSLink)                      \
     X(SSLTransport)                 \
     X(MatchInfo)                    \
@@ -31,7 +26,14 @@
     X(StreamResponse)               \
     X(Response)                     \
     X(FileResponse)                 \
+    X(FileSend)                     \
+    X(Folder)                       \
     X(ResponseMeta)                 \
+    X(HandlerTask)                  \
+    X(HttpServer)                   \
+    X(ServerProtocol)               \
+    X(Steps)                        \
+    X(ForeignWire)                  \
     X(HttpParserCallbackError)      \
     X(HttpParserError)              \
     X(HttpParserInvalidMethodError) \
@@ -47,6 +49,10 @@
     X(Body)                         \
     X(BodyIterator)                 \
     X(BodyRead)                     \
+    X(SockCall)                     \
+    X(ReadPipeTransport)            \
+    X(WritePipeTransport)           \
+    X(DatagramTransport)            \
     X(MultipartParser)
 
 /* Interned strings; the field is str_<name>. */
@@ -70,21 +76,29 @@
     X(_control_ssl_reading)   \
     X(_detach)                \
     X(_flush)                 \
+    X(_make_payload)          \
     X(_repr_info)             \
+    X(_resume)                \
     X(_ssl_protocol)          \
     X(_sslobj)                \
     X(_start)                 \
     X(_start_shutdown)        \
+    X(_tick)                  \
     X(_write_after_close)     \
     X(abort)                  \
     X(append)                 \
     X(appendleft)             \
+    X(body)                   \
     X(buffer_updated)         \
     X(call_exception_handler) \
     X(call_soon)              \
+    X(can_write_eof)          \
+    X(cancel)                 \
+    X(charset)                \
     X(close)                  \
     X(connection_lost)        \
     X(connection_made)        \
+    X(content_type)           \
     X(context)                \
     X(create_future)          \
     X(create_task)            \
@@ -98,10 +112,13 @@
     X(filename)               \
     X(fileno)                 \
     X(get_buffer)             \
+    X(get_task_factory)       \
     X(get_write_buffer_size)  \
     X(handle)                 \
+    X(headers)                \
     X(http)                   \
     X(https)                  \
+    X(items)                  \
     X(loop)                   \
     X(message)                \
     X(on_body)                \
@@ -119,9 +136,11 @@
     X(pending)                \
     X(pipe)                   \
     X(popleft)                \
+    X(prepare)                \
     X(protocol)               \
     X(read)                   \
     X(readany)                \
+    X(reason)                 \
     X(resume_reading)         \
     X(resume_writing)         \
     X(sendto)                 \
@@ -133,24 +152,28 @@
     X(sockname)               \
     X(status)                 \
     X(task)                   \
+    X(text)                   \
     X(throw)                  \
     X(time)                   \
     X(transport)              \
-    X(write)
+    X(write)                  \
+    X(write_eof)
 
 /* Interned strings that are no names: X(field, text); the field is str_<field>. */
-#define FIO_STATE_TEXTS(X)                          \
-    X(octet_stream, "application/octet-stream")     \
-    X(text_plain, "text/plain")                     \
-    X(text_plain_utf8, "text/plain; charset=utf-8") \
+#define FIO_STATE_TEXTS(X)                                      \
+    X(application_json, "application/json")                     \
+    X(application_json_utf8, "application/json; charset=utf-8") \
+    X(octet_stream, "application/octet-stream")                 \
+    X(text_html, "text/html")                                   \
+    X(text_html_utf8, "text/html; charset=utf-8")               \
+    X(text_plain, "text/plain")                                 \
+    X(text_plain_utf8, "text/plain; charset=utf-8")             \
     X(utf8, "utf-8")
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
 #define FIO_STATE_IMPORTS(X)                                                 \
     X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")             \
     X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")         \
-    X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                 \
-    X(socket_type, "socket", "socket")                                       \
     X(aio_CancelledError, "asyncio.exceptions", "CancelledError")            \
     X(aio_DatagramTransport, "asyncio.transports", "DatagramTransport")      \
     X(aio_FlowControlMixin, "asyncio.transports", "_FlowControlMixin")       \
@@ -159,15 +182,19 @@
     X(aio_Protocol, "asyncio.protocols", "Protocol")                         \
     X(aio_ReadTransport, "asyncio.transports", "ReadTransport")              \
     X(aio_SSLProtocolTransport, "asyncio.sslproto", "_SSLProtocolTransport") \
+    X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                 \
     X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                \
     X(aio_Task, "asyncio.tasks", "Task")                                     \
     X(aio_TimerHandle, "asyncio.events", "TimerHandle")                      \
+    X(aio_Transport, "asyncio.transports", "Transport")                      \
     X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")              \
+    X(aio_current_tasks, "asyncio.tasks", FIO_CURRENT_TASKS_NAME)            \
     X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")          \
     X(aio_get_running_loop, "asyncio.events", "get_running_loop")            \
     X(aio_logger, "asyncio.log", "logger")                                   \
     X(aio_tasks, "asyncio", "tasks")                                         \
     X(socket_socket, "socket", "socket")                                     \
+    X(socket_type, "socket", "socket")                                       \
     X(tls_DO_HANDSHAKE, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE") \
     X(tls_FLUSHING, "asyncio.sslproto", "SSLProtocolState.FLUSHING")         \
     X(tls_WRAPPED, "asyncio.sslproto", "SSLProtocolState.WRAPPED")
@@ -179,9 +206,11 @@
     X(aio_current_task, "asyncio.tasks", "current_task")                    \
     X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")               \
     X(dt_utc, "datetime", "timezone.utc")                                   \
+    X(http_SimpleCookie, "http.cookies", "SimpleCookie")                    \
     X(json_default_decoder, "json", "_default_decoder")                     \
     X(json_default_encoder, "json", "_default_encoder")                     \
     X(json_dumps, "json", "dumps")                                          \
+    X(json_escape, "json.encoder", "encode_basestring_ascii")               \
     X(json_loads, "json", "loads")                                          \
     X(json_make_encoder, "json.encoder", "c_make_encoder")                  \
     X(md_CIMultiDict, "multidict", "CIMultiDict")                           \
@@ -196,7 +225,17 @@
     X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge")       \
     X(web_HttpVersion10, "fastaio.web.version", "HttpVersion10")            \
     X(web_HttpVersion11, "fastaio.web.version", "HttpVersion11")            \
+    X(web_guess_type, "fastaio.web.filetypes", "guess_type")                \
     X(yarl_URL, "yarl", "URL")
+
+/* Objects that their users make and set; NULL before. */
+#define FIO_STATE_OBJECTS(X) \
+    X(file_cache)            \
+    X(json_encoder)          \
+    X(json_markers)          \
+    X(number_0)              \
+    X(number_200)            \
+    X(response_class)
 
 /* Freelists of one kind of memory block each (base/pool.h); the field is pool_<name>. */
 #define FIO_STATE_POOLS(X) \
@@ -217,6 +256,9 @@ typedef struct {
 #define X(field, module, attribute) PyObject *field;
     FIO_STATE_IMPORTS(X)
     FIO_STATE_LAZY(X)
+#undef X
+#define X(field) PyObject *field;
+    FIO_STATE_OBJECTS(X)
 #undef X
 #define X(name) fio_pool *pool_##name;
     FIO_STATE_POOLS(X)

@@ -33,6 +33,14 @@ fio_request_field(const FioRequest *self, fio_field_id id)
     return field == NULL ? (fio_view){NULL, 0} : fio_span_view(self->base, field->value);
 }
 
+/* The media type of a Content-Type field (base NULL: none) in lower case, str; as aiohttp
+ * "application/octet-stream" for what is missing or malformed. */
+FIO_MUST_CHECK PyObject *fio_media_type(fio_state *st, fio_view field);
+
+/* The parameter that begins at `*at`, up to the next ";" that is not in a quoted string. The first
+ * one is the media type itself. */
+fio_view fio_next_parameter(const char **at, const char *end);
+
 /* The value of the parameter `name` of a Content-Type field; base NULL when it has none. Quotes
  * are not part of it. */
 fio_view fio_content_type_parameter(fio_view field, const char *name);

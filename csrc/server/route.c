@@ -190,7 +190,7 @@ match_info_fill(PyObject *self, const fio_match *match, const char *base)
     }
     for (size_t i = 0; i < match->count; i++) {
         PyObject *name = PyTuple_GET_ITEM(match->route->names, (Py_ssize_t)i);
-        PyObject *value = fio_path_to_str(fio_span_view(base, match->values[i]), FIO_PATH_FULL);
+        PyObject *value = fio_path_to_str(fio_span_view(base, match->values[i]));
         int status = value == NULL ? -1 : PyDict_SetItem(self, name, value);
         Py_XDECREF(value);
         if (status < 0) {

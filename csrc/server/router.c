@@ -211,6 +211,13 @@ parse_dynamic(fio_entry *entry)
     }
     entry->segment_count = (uint16_t)count;
     entry->kind = FIO_ENTRY_DYNAMIC;
+    entry->probe = FIO_NO_PROBE;
+    for (uint16_t i = 0; i < count; i++) {
+        if (!entry->segments[i].variable) {
+            entry->probe = i;
+            entry->probe_hash = fio_hash_text(entry->segments[i].head);
+        }
+    }
     return names;
 }
 

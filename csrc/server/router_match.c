@@ -1,6 +1,7 @@
 /* Finding the route of a request. Nothing is allocated unless a regular expression has to be
  * asked or the method is refused; a path with escapes is decoded on the stack. */
 
+#include "http/url.h"
 #include "server/path.h"
 #include "server/router_table.h"
 
@@ -11,9 +12,17 @@
  * so that Python's own bound on recursion would come too late. */
 #define MATCH_NESTING 64
 
+/* The path's segments, made for the first route with variables. */
+typedef struct {
+    bool made;
+    fio_view texts[FIO_ROUTE_SEGMENTS];
+    uint32_t hashes[FIO_ROUTE_SEGMENTS];
+} fio_split;
+
 typedef struct {
     const fio_head *head;
     const char *base;
+    fio_split *split;
     fio_view raw;      /* the path as sent */
     fio_view path;     /* its escapes decoded, but for those of "/" and "%"; raw if it has none */
     size_t slashes;    /* in path */
@@ -73,7 +82,7 @@ keep_decoded(fio_lookup *lookup, const fio_entry *entry, size_t index, fio_view 
     if (match->decoded == NULL && (match->decoded = PyDict_New()) == NULL) {
         return -1;
     }
-    PyObject *text = fio_path_to_str(value, FIO_PATH_FULL);
+    PyObject *text = fio_path_to_str(value);
     if (text == NULL) {
         return -1;
     }
@@ -83,21 +92,40 @@ keep_decoded(fio_lookup *lookup, const fio_entry *entry, size_t index, fio_view 
     return status;
 }
 
+/* Splits a path of at most FIO_ROUTE_SEGMENTS segments. */
+static void
+split_path(const fio_lookup *lookup)
+{
+    fio_split *split = lookup->split;
+    const char *at = lookup->path.base + 1;
+    const char *end = lookup->path.base + lookup->path.size;
+    for (size_t i = 0; i < lookup->slashes; i++) {
+        split->texts[i] = next_segment(&at, end);
+        split->hashes[i] = fio_hash_text(split->texts[i]);
+    }
+    split->made = true;
+}
+
 /* 1 matches, 0 does not, -1 exception set. */
 static int
 dynamic_match(fio_lookup *lookup, const fio_entry *entry)
 {
+    const fio_split *split = lookup->split;
     if (lookup->slashes != entry->segment_count) {
+        return 0;
+    }
+    if (!split->made) {
+        split_path(lookup);
+    }
+    if (entry->probe != FIO_NO_PROBE && split->hashes[entry->probe] != entry->probe_hash) {
         return 0;
     }
     fio_match *match = lookup->match;
     fio_view values[FIO_ROUTE_VARIABLES];
     size_t count = 0;
-    const char *at = lookup->path.base + 1;
-    const char *end = lookup->path.base + lookup->path.size;
     for (size_t i = 0; i < entry->segment_count; i++) {
         const fio_segment *segment = &entry->segments[i];
-        if (!segment_match(segment, next_segment(&at, end), &values[count])) {
+        if (!segment_match(segment, split->texts[i], &values[count])) {
             return 0;
         }
         count += segment->variable;
@@ -136,7 +164,7 @@ keep_groups(fio_lookup *lookup, PyObject *found)
             Py_CLEAR(text);
             if (bytes != NULL) {
                 fio_view view = {PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
-                text = fio_path_to_str(view, FIO_PATH_FULL);
+                text = fio_path_to_str(view);
                 Py_DECREF(bytes);
             }
         }
@@ -437,8 +465,11 @@ router_match(FioRouter *router, const fio_lookup *outer, fio_match *match)
     char stack[MATCH_STACK];
     char *heap = NULL;
     fio_view raw = outer->raw;
+    fio_split split;
+    split.made = false;
     fio_lookup lookup = {.head = outer->head,
                          .base = outer->base,
+                         .split = &split,
                          .raw = raw,
                          .path = raw,
                          .match = match,
@@ -449,7 +480,7 @@ router_match(FioRouter *router, const fio_lookup *outer, fio_match *match)
             return -1;
         }
         char *text = heap == NULL ? stack : heap;
-        lookup.path = (fio_view){text, fio_path_decode(raw, FIO_PATH_SAFE, text)};
+        lookup.path = (fio_view){text, fio_percent_decode(text, raw, FIO_DECODE_SEGMENT)};
     }
     lookup.slashes = count_slashes(lookup.path);
     int status = lookup_run(&lookup, router);

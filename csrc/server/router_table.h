@@ -13,6 +13,8 @@
 /* Segments of a path with variables that is matched without a regular expression. */
 #define FIO_ROUTE_SEGMENTS 32
 
+#define FIO_NO_PROBE UINT16_MAX
+
 #define FIO_METHOD_ANY FIO_METHOD_COUNT
 
 typedef enum {
@@ -42,6 +44,10 @@ typedef struct fio_entry {
     char *text;            /* owned: the path */
     size_t text_size;
     fio_segment *segments; /* owned, DYNAMIC only */
+    /* The last of them that has no variable, and its hash: what tells routes of one shape apart
+     * before anything else is compared. FIO_NO_PROBE: all have variables. */
+    uint16_t probe;
+    uint32_t probe_hash;
 } fio_entry;
 
 typedef struct {
@@ -79,6 +85,16 @@ static inline uint32_t
 fio_hash_step(uint32_t hash, char c)
 {
     return (hash ^ (unsigned char)c) * 16777619U;
+}
+
+static inline uint32_t
+fio_hash_text(fio_view text)
+{
+    uint32_t hash = FIO_HASH_START;
+    for (size_t i = 0; i < text.size; i++) {
+        hash = fio_hash_step(hash, text.base[i]);
+    }
+    return hash;
 }
 
 /* The slot of a key, or the free one where it belongs; capacity must not be 0. */
