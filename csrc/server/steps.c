@@ -330,7 +330,8 @@ static PyObject *
 steps_described(FioSteps *self, void *name)
 {
     if (self->described == NULL) {
-        Py_RETURN_NONE;
+        /* Of a handler that was over before anybody asked. */
+        return strstr(name, "name") != NULL ? PyUnicode_FromString("handler") : Py_NewRef(Py_None);
     }
     return PyObject_GetAttrString(self->described, name);
 }
