@@ -162,6 +162,8 @@ static PyType_Slot link_slots[] = {
 };
 
 /* Not immutable: asyncio.Protocol, its base, is not either. */
+/* Not immutable: no type may be that has a mutable base (deprecated from 3.12 on), and
+ * asyncio.Protocol is one. */
 static PyType_Spec link_spec = {
     .name = "fastaio._core.Link",
     .basicsize = sizeof(FioLink),
