@@ -27,6 +27,8 @@ FIO_MUST_CHECK FioBody *fio_body_new(fio_state *st, PyObject *loop, const fio_bo
 
 /* The wire's side. -1: exception set. `data` is copied. */
 FIO_MUST_CHECK int fio_body_feed(FioBody *body, const char *data, size_t size);
+/* What was fed last ended a chunk of the chunked coding: for readers that ask for chunks. */
+FIO_MUST_CHECK int fio_body_end_chunk(FioBody *body);
 FIO_MUST_CHECK int fio_body_feed_eof(FioBody *body);
 /* Readers get `exc` (a client gone, a body over its limit) now and from now on. */
 FIO_MUST_CHECK int fio_body_fail(FioBody *body, PyObject *exc);

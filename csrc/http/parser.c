@@ -411,6 +411,8 @@ on_body(llhttp_t *llhttp, const char *at, size_t size)
     fio_parser *parser = parser_of(llhttp);
     parser->body_seen += size;
     parser->piece = (fio_view){at, size};
+    /* llhttp counts down what is left of the chunk. */
+    parser->chunk_end = llhttp->content_length == 0;
     return HPE_PAUSED;
 }
 
@@ -522,10 +524,10 @@ fail_by_llhttp(fio_parser *parser, uint32_t end)
 int
 fio_parser_head(fio_parser *parser, const char *base, size_t size)
 {
-    assert(parser->phase < PHASE_BODYLESS);
     if (parser->failure != FIO_OK) {
         return parser->failure;
     }
+    assert(parser->phase < PHASE_BODYLESS);
     /* No byte behind the limit is looked at. */
     const size_t end = size < parser->limits->head ? size : parser->limits->head;
     if (parser->phase == PHASE_START) {
@@ -599,11 +601,11 @@ chunked_body(fio_parser *parser, const char *data, size_t size, size_t *used, fi
 int
 fio_parser_body(fio_parser *parser, const char *data, size_t size, size_t *used, fio_view *piece)
 {
-    assert(parser->phase >= PHASE_BODYLESS);
     *used = 0;
     if (parser->failure != FIO_OK) {
         return parser->failure;
     }
+    assert(parser->phase >= PHASE_BODYLESS);
     if (parser->phase == PHASE_CHUNKED) {
         return chunked_body(parser, data, size, used, piece);
     }

@@ -17,6 +17,7 @@ typedef struct {
     fio_head *head;           /* borrowed: where the head goes, set by fio_parser_start() */
     const char *error;        /* short reason for a negative result, for the log and the answer */
     int failure;              /* that result: the parser says it again to every further call */
+    bool chunk_end;           /* with FIO_PARSER_DATA of a chunked body: the piece ends its chunk */
     /* Private to parser.c: */
     uint8_t phase;
     bool in_trailer_name;

@@ -1,442 +1,540 @@
-/* Reading from a body as coroutines: one object an operation, which gives its value at once when
- * the bytes are there and else waits on a future of the loop's. Tasks accept it as a coroutine. */
+/* The StreamReader type: the methods of aiohttp.StreamReader over body.c; body_read.c makes them
+ * awaitable. */
 
 #include "http/py_body.h"
 
-#include "base/aio.h"
+#include "base/args.h"
 
-typedef struct {
-    PyObject_HEAD
-    FioBody *body;       /* owned */
-    PyObject *separator; /* owned bytes, or NULL */
-    PyObject *waiting;   /* owned iterator of the future waited for, or NULL */
-    PyObject *future;    /* owned: that future, or NULL */
-    size_t size;
-    size_t scanned; /* bytes already searched for the separator */
-    uint8_t kind;
-    bool iterates;
-    bool finished;
-} FioBodyRead;
-
-/* -- the operations -------------------------------------------------------------------------------
+/* -- reading --------------------------------------------------------------------------------------
  */
 
-static PyObject *
-raise_incomplete(FioBodyRead *self, size_t size)
+/* An optional number of bytes, -1 when not given. */
+static int
+take_count(const char *function, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+           Py_ssize_t *count)
 {
-    PyObject *type = fio_lazy_aio_IncompleteReadError(self->body->st);
-    PyObject *partial = type == NULL ? NULL : fio_body_take(self->body, size);
-    if (partial == NULL) {
-        return NULL;
+    static const char *const names[] = {"n", NULL};
+    const fio_params params = {function, names, 1, 0};
+    PyObject *given = NULL;
+    *count = -1;
+    if (fio_args_parse(&params, args, nargs, kwnames, &given) < 0) {
+        return -1;
     }
-    PyObject *exc = PyObject_CallFunction(type, "Nn", partial, (Py_ssize_t)self->size);
-    if (exc != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-        Py_DECREF(exc);
+    if (given != NULL) {
+        *count = PyNumber_AsSsize_t(given, PyExc_OverflowError);
     }
-    return NULL;
+    return *count == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* The offset behind the separator in the unread bytes, 0 when it is not there yet. */
-static size_t
-find_separator(FioBodyRead *self)
+PyDoc_STRVAR(body_read_doc,
+             "read($self, n=-1)\n--\n\n"
+             "Coroutine: up to `n` bytes, at least one unless the end is reached; with a negative\n"
+             "`n` all bytes up to the end.");
+
+static PyObject *
+body_read(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    const char *data = fio_buf_data(&self->body->buf);
-    const size_t size = fio_buf_size(&self->body->buf);
-    const char *separator = self->separator == NULL ? "\n" : PyBytes_AS_STRING(self->separator);
-    const size_t length = self->separator == NULL ? 1 : (size_t)PyBytes_GET_SIZE(self->separator);
-    if (size < length) {
+    Py_ssize_t count = -1;
+    if (take_count("read", args, nargs, kwnames, &count) < 0) {
+        return NULL;
+    }
+    const fio_read all = {.kind = FIO_READ_ALL};
+    const fio_read some = {.kind = FIO_READ_SOME, .size = (size_t)count};
+    fio_body_expect(self, count < 0 ? SIZE_MAX : (size_t)count);
+    return fio_body_read(self, count < 0 ? &all : &some);
+}
+
+PyDoc_STRVAR(body_readany_doc, "readany($self)\n--\n\n"
+                               "Coroutine: all bytes that are there, b'' only at the end.");
+
+static PyObject *
+body_readany(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return fio_body_read(self, &(fio_read){.kind = FIO_READ_ANY});
+}
+
+PyDoc_STRVAR(body_readexactly_doc,
+             "readexactly($self, n)\n--\n\n"
+             "Coroutine: `n` bytes; raises asyncio.IncompleteReadError if the end comes before.");
+
+static PyObject *
+body_readexactly(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"n", NULL};
+    static const fio_params params = {"readexactly", names, 1, 1};
+    PyObject *given = NULL;
+    if (fio_args_parse(&params, args, nargs, kwnames, &given) < 0) {
+        return NULL;
+    }
+    const Py_ssize_t count = PyNumber_AsSsize_t(given, PyExc_OverflowError);
+    if (count == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    const size_t size = count < 0 ? 0 : (size_t)count;
+    fio_body_expect(self, size);
+    return fio_body_read(self, &(fio_read){.kind = FIO_READ_EXACTLY, .size = size});
+}
+
+/* The size a line may have: of an argument that may be NULL or None. */
+static int
+take_line_size(FioBody *self, PyObject *given, size_t *size)
+{
+    *size = self->high;
+    if (given == NULL || given == Py_None) {
         return 0;
     }
-    const char *found = memmem(data + self->scanned, size - self->scanned, separator, length);
-    if (found != NULL) {
-        return (size_t)(found - data) + length;
+    const Py_ssize_t value = PyNumber_AsSsize_t(given, PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) {
+        return -1;
     }
-    /* The last bytes may be the beginning of one. */
-    self->scanned = size - (length - 1);
+    if (value > 0) {
+        *size = (size_t)value;
+        fio_body_expect(self, *size);
+    }
     return 0;
 }
 
-/* The value if it can be had now; NULL without an exception: wait. */
-static PyObject *
-read_until(FioBodyRead *self)
-{
-    FioBody *body = self->body;
-    const size_t unread = fio_buf_size(&body->buf);
-    size_t end = find_separator(self);
-    if (end == 0 && (body->eof || unread > self->size)) {
-        end = unread;
-    }
-    if (end > self->size) {
-        PyErr_Format(PyExc_ValueError, "line is longer than %zu bytes", self->size);
-        return NULL;
-    }
-    return end > 0 || body->eof ? fio_body_take(body, end) : NULL;
-}
-
-/* As read_until(), of every kind. */
-static PyObject *
-read_now(FioBodyRead *self)
-{
-    FioBody *body = self->body;
-    const size_t unread = fio_buf_size(&body->buf);
-    PyObject *data = NULL;
-    if (body->exception != NULL && self->kind != FIO_READ_EOF) {
-        PyErr_SetObject((PyObject *)Py_TYPE(body->exception), body->exception);
-        return NULL;
-    }
-    switch ((fio_read_kind)self->kind) {
-    case FIO_READ_SOME:
-        return unread > 0 || body->eof || self->size == 0 ? fio_body_take(body, self->size) : NULL;
-    case FIO_READ_ANY:
-        return unread > 0 || body->eof ? fio_body_take(body, unread) : NULL;
-    case FIO_READ_ALL:
-        return body->eof ? fio_body_take(body, unread) : NULL;
-    case FIO_READ_EXACTLY:
-        if (unread >= self->size) {
-            return fio_body_take(body, self->size);
-        }
-        return body->eof ? raise_incomplete(self, unread) : NULL;
-    case FIO_READ_UNTIL:
-        return read_until(self);
-    case FIO_READ_CHUNK:
-        if (unread == 0 && !body->eof) {
-            return NULL;
-        }
-        data = fio_body_take(body, unread);
-        return data == NULL ? NULL : Py_BuildValue("NO", data, Py_False);
-    case FIO_READ_EOF:
-        return body->eof ? Py_NewRef(Py_None) : NULL;
-    }
-    Py_UNREACHABLE();
-}
-
-static bool
-is_end(FioBodyRead *self, PyObject *value)
-{
-    PyObject *data = PyTuple_Check(value) ? PyTuple_GET_ITEM(value, 0) : value;
-    return self->iterates && PyBytes_GET_SIZE(data) == 0;
-}
-
-/* -- waiting --------------------------------------------------------------------------------------
- */
-
-static PyObject **
-waiter_slot(FioBodyRead *self)
-{
-    return self->kind == FIO_READ_EOF ? &self->body->eof_waiter : &self->body->waiter;
-}
-
-static void
-stop_waiting(FioBodyRead *self)
-{
-    if (self->future != NULL && *waiter_slot(self) == self->future) {
-        Py_CLEAR(*waiter_slot(self));
-    }
-    Py_CLEAR(self->future);
-    Py_CLEAR(self->waiting);
-}
+PyDoc_STRVAR(body_readuntil_doc,
+             "readuntil($self, separator=b'\\n', *, max_size=None)\n--\n\n"
+             "Coroutine: the bytes up to and with `separator`, or what is left at the end.\n\n"
+             "Raises ValueError over `max_size` bytes (None: the buffer's upper limit).");
 
 static PyObject *
-iterator_of_future(PyObject *future)
+body_readuntil(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    const PyAsyncMethods *methods = Py_TYPE(future)->tp_as_async;
-    if (methods == NULL || methods->am_await == NULL) {
-        PyErr_Format(PyExc_TypeError, "create_future() gave a %.200s, which is not awaitable",
-                     Py_TYPE(future)->tp_name);
+    static const char *const names[] = {"separator", "max_size", NULL};
+    static const fio_params params = {"readuntil", names, 1, 0};
+    PyObject *given[] = {NULL, NULL};
+    fio_read read = {.kind = FIO_READ_UNTIL};
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
+        || take_line_size(self, given[1], &read.size) < 0) {
         return NULL;
     }
-    return methods->am_await(future);
+    if (given[0] != NULL && (!PyBytes_Check(given[0]) || PyBytes_GET_SIZE(given[0]) == 0)) {
+        PyErr_SetString(PyExc_ValueError, "separator must be bytes, at least one");
+        return NULL;
+    }
+    read.separator = given[0];
+    return fio_body_read(self, &read);
 }
 
-static int
-start_waiting(FioBodyRead *self)
+PyDoc_STRVAR(body_readline_doc, "readline($self, *, max_line_length=None)\n--\n\n"
+                                "Coroutine: as readuntil(b'\\n').");
+
+static PyObject *
+body_readline(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    FioBody *body = self->body;
-    if (body->ops == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "Connection closed.");
-        return -1;
+    static const char *const names[] = {"max_line_length", NULL};
+    static const fio_params params = {"readline", names, 0, 0};
+    PyObject *given = NULL;
+    fio_read read = {.kind = FIO_READ_UNTIL};
+    if (fio_args_parse(&params, args, nargs, kwnames, &given) < 0
+        || take_line_size(self, given, &read.size) < 0) {
+        return NULL;
     }
-    if (*waiter_slot(self) != NULL) {
+    return fio_body_read(self, &read);
+}
+
+PyDoc_STRVAR(
+    body_readchunk_doc,
+    "readchunk($self)\n--\n\n"
+    "Coroutine: (bytes, at_end): the bytes up to the end of a chunk of the chunked coding and\n"
+    "True, or all that are there and False; (b'', False) only at the end of the body.");
+
+static PyObject *
+body_readchunk(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return fio_body_read(self, &(fio_read){.kind = FIO_READ_CHUNK});
+}
+
+PyDoc_STRVAR(body_wait_eof_doc, "wait_eof($self)\n--\n\n"
+                                "Coroutine: waits until the last byte has come.");
+
+static PyObject *
+body_wait_eof(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return fio_body_read(self, &(fio_read){.kind = FIO_READ_EOF});
+}
+
+PyDoc_STRVAR(body_read_nowait_doc,
+             "read_nowait($self, n=-1)\n--\n\n"
+             "Up to `n` of the bytes that are there; with a negative `n` all of them.");
+
+static PyObject *
+body_read_nowait(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Py_ssize_t count = -1;
+    if (take_count("read_nowait", args, nargs, kwnames, &count) < 0) {
+        return NULL;
+    }
+    if (self->exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(self->exception), self->exception);
+        return NULL;
+    }
+    if (self->waiter != NULL) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "read called while another coroutine is already waiting for incoming data");
-        return -1;
+                        "Called while some coroutine is waiting for incoming data.");
+        return NULL;
     }
-    self->future = fio_future_new(body->st, body->loop);
-    self->waiting = self->future == NULL ? NULL : iterator_of_future(self->future);
-    if (self->waiting == NULL) {
-        Py_CLEAR(self->future);
-        return -1;
-    }
-    *waiter_slot(self) = Py_NewRef(self->future);
-    fio_body_want(body);
-    return 0;
+    return fio_body_take(self, count < 0 ? fio_buf_size(&self->buf) : (size_t)count);
 }
 
-static PySendResult
-finish_read(FioBodyRead *self, PyObject *value, PyObject **result)
+PyDoc_STRVAR(body_iter_chunked_doc, "iter_chunked($self, n)\n--\n\n"
+                                    "Asynchronous iterator over pieces of at most `n` bytes.");
+
+static PyObject *
+body_iter_chunked(FioBody *self, PyObject *number)
 {
-    self->finished = true;
-    if (value != NULL && is_end(self, value)) {
-        Py_CLEAR(value);
-        PyErr_SetNone(PyExc_StopAsyncIteration);
+    const Py_ssize_t count = PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    if (count == -1 && PyErr_Occurred()) {
+        return NULL;
     }
-    *result = value;
-    return value == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+    if (count <= 0) {
+        PyErr_SetString(PyExc_ValueError, "n must be at least 1");
+        return NULL;
+    }
+    fio_body_expect(self, (size_t)count);
+    return fio_body_iterate(self, &(fio_read){.kind = FIO_READ_SOME, .size = (size_t)count});
 }
 
-static PySendResult
-body_read_send(FioBodyRead *self, PyObject *sent, PyObject **result)
+PyDoc_STRVAR(body_iter_any_doc, "iter_any($self)\n--\n\n"
+                                "Asynchronous iterator over the bytes as they come.");
+
+static PyObject *
+body_iter_any(FioBody *self, PyObject *Py_UNUSED(none))
 {
-    *result = NULL;
-    if (self->finished) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
-        return PYGEN_ERROR;
-    }
-    for (;;) {
-        if (self->waiting != NULL) {
-            const PySendResult outcome = PyIter_Send(self->waiting, sent, result);
-            if (outcome == PYGEN_NEXT) {
-                return PYGEN_NEXT;
-            }
-            stop_waiting(self);
-            if (outcome == PYGEN_ERROR) {
-                return finish_read(self, NULL, result);
-            }
-            Py_CLEAR(*result);
-        }
-        PyObject *value = read_now(self);
-        if (value != NULL || PyErr_Occurred() || start_waiting(self) < 0) {
-            return finish_read(self, value, result);
-        }
-        sent = Py_None;
-    }
+    return fio_body_iterate(self, &(fio_read){.kind = FIO_READ_ANY});
 }
 
-/* -- the coroutine protocol -----------------------------------------------------------------------
+PyDoc_STRVAR(body_iter_chunks_doc, "iter_chunks($self)\n--\n\n"
+                                   "Asynchronous iterator over what readchunk() gives.");
+
+static PyObject *
+body_iter_chunks(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return fio_body_iterate(self, &(fio_read){.kind = FIO_READ_CHUNK});
+}
+
+static PyObject *
+body_aiter(FioBody *self)
+{
+    return fio_body_iterate(self, &(fio_read){.kind = FIO_READ_UNTIL, .size = self->high});
+}
+
+/* -- state ----------------------------------------------------------------------------------------
  */
 
-/* What a send gave, in the words of an iterator. */
+PyDoc_STRVAR(body_at_eof_doc, "at_eof($self)\n--\n\n"
+                              "True when the last byte has come and all were read.");
+
 static PyObject *
-outcome_of(PySendResult outcome, PyObject *result)
+body_at_eof(FioBody *self, PyObject *Py_UNUSED(none))
 {
-    if (outcome != PYGEN_RETURN) {
-        return result;
+    return PyBool_FromLong(fio_body_at_eof(self));
+}
+
+PyDoc_STRVAR(body_is_eof_doc, "is_eof($self)\n--\n\n"
+                              "True when the last byte has come.");
+
+static PyObject *
+body_is_eof(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return PyBool_FromLong(self->eof);
+}
+
+PyDoc_STRVAR(body_exception_doc, "exception($self)\n--\n\n"
+                                 "The exception that readers get, or None.");
+
+static PyObject *
+body_exception(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return Py_NewRef(self->exception == NULL ? Py_None : self->exception);
+}
+
+PyDoc_STRVAR(body_on_eof_doc,
+             "on_eof($self, callback, /)\n--\n\n"
+             "Call `callback` with no arguments when the last byte has come, at once if it has.");
+
+static PyObject *
+body_on_eof(FioBody *self, PyObject *callback)
+{
+    if (self->callbacks == NULL) {
+        self->callbacks = PyList_New(0);
     }
-    /* The value becomes StopIteration's argument even where it is a tuple or an exception. */
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-    Py_DECREF(result);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
-    return NULL;
-}
-
-static PyObject *
-body_read_iternext(FioBodyRead *self)
-{
-    PyObject *result = NULL;
-    const PySendResult outcome = body_read_send(self, Py_None, &result);
-    return outcome_of(outcome, result);
-}
-
-static PyObject *
-body_read_send_method(FioBodyRead *self, PyObject *value)
-{
-    PyObject *result = NULL;
-    const PySendResult outcome = body_read_send(self, value, &result);
-    return outcome_of(outcome, result);
-}
-
-/* throw(exc) or throw(type, value, traceback): into the future waited for, which makes it an
- * exception here; a coroutine not begun yet ends with it. */
-static PyObject *
-body_read_throw(FioBodyRead *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (nargs < 1 || nargs > 3) {
-        PyErr_SetString(PyExc_TypeError, "throw() takes from 1 to 3 arguments");
+    if (self->callbacks == NULL || PyList_Append(self->callbacks, callback) < 0) {
         return NULL;
     }
-    if (self->waiting == NULL) {
-        self->finished = true;
-        PyObject *type = PyExceptionInstance_Check(args[0]) ? (PyObject *)Py_TYPE(args[0])
-                                                            : args[0];
-        PyObject *value = PyExceptionInstance_Check(args[0]) ? args[0] : nargs > 1 ? args[1] : NULL;
-        PyErr_SetObject(type, value);
-        return NULL;
+    if (self->eof) {
+        fio_body_run_callbacks(self);
     }
-    PyObject *throw = PyObject_GetAttr(self->waiting, self->body->st->str_throw);
-    PyObject *result = throw == NULL ? NULL : PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
-    Py_XDECREF(throw);
-    if (result != NULL) {
-        return result;
-    }
-    stop_waiting(self);
-    self->finished = true;
-    return NULL;
-}
-
-static PyObject *
-body_read_close(FioBodyRead *self, PyObject *Py_UNUSED(none))
-{
-    self->finished = true;
-    stop_waiting(self);
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(body_get_read_buffer_limits_doc,
+             "get_read_buffer_limits($self)\n--\n\n"
+             "(low, high): unread bytes under which the sender resumes, over which it is paused.");
+
+static PyObject *
+body_get_read_buffer_limits(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return Py_BuildValue("KK", (unsigned long long)self->low, (unsigned long long)self->high);
+}
+
+PyDoc_STRVAR(body_set_read_chunk_size_doc,
+             "set_read_chunk_size($self, n, /)\n--\n\n"
+             "Raise the limits so that `n` bytes can be read at once.");
+
+static PyObject *
+body_set_read_chunk_size(FioBody *self, PyObject *number)
+{
+    const Py_ssize_t count = PyNumber_AsSsize_t(number, NULL);
+    if (count == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    fio_body_expect(self, count < 0 ? 0 : (size_t)count);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(body_feed_data_doc, "feed_data($self, data, size=0, /)\n--\n\n"
+                                 "Add the bytes-like `data` to what can be read.");
+
+static PyObject *
+body_feed_data(FioBody *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_buffer buffer;
+    if (nargs < 1 || nargs > 2) {
+        PyErr_SetString(PyExc_TypeError, "feed_data() takes data and, unused, its size");
+        return NULL;
+    }
+    if (self->eof) {
+        PyErr_SetString(PyExc_RuntimeError, "feed_data() after feed_eof()");
+        return NULL;
+    }
+    if (PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    const int result = fio_body_feed(self, buffer.buf, (size_t)buffer.len);
+    PyBuffer_Release(&buffer);
+    return result < 0 ? NULL : Py_NewRef(Py_False);
+}
+
+PyDoc_STRVAR(body_feed_eof_doc, "feed_eof($self)\n--\n\n"
+                                "The last byte has come.");
+
+static PyObject *
+body_feed_eof(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return fio_body_feed_eof(self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(body_set_exception_doc, "set_exception($self, exc, exc_cause=None, /)\n--\n\n"
+                                     "Readers get `exc`, now and from now on.");
+
+static PyObject *
+body_set_exception(FioBody *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs < 1 || nargs > 2 || !PyExceptionInstance_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "set_exception() takes an exception and its cause");
+        return NULL;
+    }
+    if (nargs == 2 && PyExceptionInstance_Check(args[1])) {
+        PyException_SetCause(args[0], Py_NewRef(args[1]));
+    }
+    return fio_body_fail(self, args[0]) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(body_end_http_chunk_receiving_doc, "end_http_chunk_receiving($self)\n--\n\n"
+                                                "What was fed last ended a chunk.");
+
+static PyObject *
+body_end_http_chunk_receiving(FioBody *self, PyObject *Py_UNUSED(none))
+{
+    return fio_body_end_chunk(self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+body_repr(FioBody *self)
+{
+    return PyUnicode_FromFormat("<StreamReader %zu bytes%s%s%s>", fio_buf_size(&self->buf),
+                                self->eof ? " eof" : "", self->waiter != NULL ? " waiting" : "",
+                                self->exception != NULL ? " failed" : "");
+}
+
+/* -- life -----------------------------------------------------------------------------------------
+ */
+
+static FioBody *
+body_alloc(PyTypeObject *type, fio_state *st, PyObject *loop, size_t low)
+{
+    FioBody *self = (FioBody *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->st = st;
+        self->loop = Py_NewRef(loop);
+        self->low = low;
+        self->high = low * 2;
+    }
+    return self;
+}
+
+FioBody *
+fio_body_new(fio_state *st, PyObject *loop, const fio_body_ops *ops, void *source)
+{
+    FioBody *self = body_alloc(st->BodyType, st, loop, FIO_BODY_HIGH_WATER / 2);
+    if (self != NULL) {
+        self->ops = ops;
+        self->source = source;
+    }
+    return self;
+}
+
+/* The source of a StreamReader made in Python is itself: its protocol is paused and resumed. */
+static void
+python_flow(void *source, bool pause)
+{
+    FioBody *self = source;
+    PyObject *result = PyObject_CallMethodNoArgs(
+        self->protocol, pause ? self->st->str_pause_reading : self->st->str_resume_reading);
+    if (result == NULL) {
+        PyErr_WriteUnraisable(self->protocol);
+    }
+    Py_XDECREF(result);
+}
+
+static const fio_body_ops python_ops = {.flow = python_flow};
+
+static PyObject *
+body_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"protocol", "limit", "loop", NULL};
+    static const fio_params params = {"StreamReader", names, 2, 2};
+    PyObject *given[] = {NULL, NULL, NULL};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
+    const Py_ssize_t limit = PyNumber_AsSsize_t(given[1], PyExc_OverflowError);
+    if (limit == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    fio_state *st = fio_state_of_type(type);
+    PyObject *loop = given[2] == NULL || given[2] == Py_None
+                         ? PyObject_CallNoArgs(st->aio_get_running_loop)
+                         : Py_NewRef(given[2]);
+    if (loop == NULL) {
+        return NULL;
+    }
+    FioBody *self = body_alloc(type, st, loop, limit < 0 ? 0 : (size_t)limit);
+    Py_DECREF(loop);
+    if (self != NULL) {
+        self->protocol = Py_NewRef(given[0]);
+        self->ops = &python_ops;
+        self->source = self;
+    }
+    return (PyObject *)self;
+}
+
 static int
-body_read_traverse(FioBodyRead *self, visitproc visit, void *arg)
+body_traverse(FioBody *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->body);
-    Py_VISIT(self->separator);
-    Py_VISIT(self->waiting);
-    Py_VISIT(self->future);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->waiter);
+    Py_VISIT(self->eof_waiter);
+    Py_VISIT(self->callbacks);
+    Py_VISIT(self->exception);
     return 0;
 }
 
 static int
-body_read_clear(FioBodyRead *self)
+body_clear(FioBody *self)
 {
-    if (self->body != NULL) {
-        stop_waiting(self);
-    }
-    Py_CLEAR(self->body);
-    Py_CLEAR(self->separator);
+    fio_body_detach(self);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->waiter);
+    Py_CLEAR(self->eof_waiter);
+    Py_CLEAR(self->callbacks);
+    Py_CLEAR(self->exception);
     return 0;
 }
 
 static void
-body_read_dealloc(FioBodyRead *self)
+body_dealloc(FioBody *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    (void)body_read_clear(self);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    (void)body_clear(self);
+    fio_buf_free(&self->buf);
+    fio_buf_free(&self->ends);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-static PyMethodDef body_read_methods[] = {
-    {"send", (PyCFunction)body_read_send_method, METH_O, NULL},
-    {"throw", FIO_METHOD(body_read_throw), METH_FASTCALL, NULL},
-    {"close", (PyCFunction)body_read_close, METH_NOARGS, NULL},
+#define METHOD(name, flags) {#name, FIO_METHOD(body_##name), flags, body_##name##_doc}
+
+static PyMethodDef body_methods[] = {
+    METHOD(read, METH_FASTCALL | METH_KEYWORDS),
+    METHOD(readany, METH_NOARGS),
+    METHOD(readexactly, METH_FASTCALL | METH_KEYWORDS),
+    METHOD(readuntil, METH_FASTCALL | METH_KEYWORDS),
+    METHOD(readline, METH_FASTCALL | METH_KEYWORDS),
+    METHOD(readchunk, METH_NOARGS),
+    METHOD(wait_eof, METH_NOARGS),
+    METHOD(read_nowait, METH_FASTCALL | METH_KEYWORDS),
+    METHOD(iter_chunked, METH_O),
+    METHOD(iter_any, METH_NOARGS),
+    METHOD(iter_chunks, METH_NOARGS),
+    METHOD(at_eof, METH_NOARGS),
+    METHOD(is_eof, METH_NOARGS),
+    METHOD(exception, METH_NOARGS),
+    METHOD(on_eof, METH_O),
+    METHOD(get_read_buffer_limits, METH_NOARGS),
+    METHOD(set_read_chunk_size, METH_O),
+    METHOD(feed_data, METH_FASTCALL),
+    METHOD(feed_eof, METH_NOARGS),
+    METHOD(end_http_chunk_receiving, METH_NOARGS),
+    METHOD(set_exception, METH_FASTCALL),
     {NULL, NULL, 0, NULL},
 };
 
-static PyType_Slot body_read_slots[] = {
-    {Py_tp_dealloc, body_read_dealloc},
-    {Py_tp_traverse, body_read_traverse},
-    {Py_tp_clear, body_read_clear},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, body_read_iternext},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, body_read_send},
-    {Py_tp_methods, body_read_methods},
-    {0, NULL},
+static PyMemberDef body_members[] = {
+    {"total_bytes", T_ULONGLONG, offsetof(FioBody, total), READONLY, "bytes that have come so far"},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FioBody, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
-static PyType_Spec body_read_spec = {
-    .name = "fastaio._core.BodyRead",
-    .basicsize = sizeof(FioBodyRead),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = body_read_slots,
+PyDoc_STRVAR(
+    body_doc,
+    "StreamReader(protocol, limit, *, loop=None)\n--\n\n"
+    "A body as it comes in, with the methods of aiohttp.StreamReader.\n\n"
+    "`protocol` has pause_reading() called when more than 2 * `limit` bytes lie unread, and\n"
+    "resume_reading() when fewer than `limit` do. `loop` is the running one by default.\n"
+    "`async for line in reader` reads line by line.");
+
+static PyType_Slot body_slots[] = {
+    {Py_tp_doc, FIO_UNCONST(body_doc)}, {Py_tp_new, body_new},
+    {Py_tp_dealloc, body_dealloc},      {Py_tp_traverse, body_traverse},
+    {Py_tp_clear, body_clear},          {Py_tp_repr, body_repr},
+    {Py_tp_methods, body_methods},      {Py_tp_members, body_members},
+    {Py_am_aiter, body_aiter},          {0, NULL},
 };
 
-PyObject *
-fio_body_read(FioBody *body, const fio_read *read)
-{
-    FioBodyRead *self = PyObject_GC_New(FioBodyRead, body->st->BodyReadType);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->body = (FioBody *)Py_NewRef((PyObject *)body);
-    self->separator = Py_XNewRef(read->separator);
-    self->waiting = NULL;
-    self->future = NULL;
-    self->size = read->size;
-    self->scanned = 0;
-    self->kind = (uint8_t)read->kind;
-    self->iterates = read->iterates;
-    self->finished = false;
-    PyObject_GC_Track((PyObject *)self);
-    return (PyObject *)self;
-}
-
-/* -- iterators ------------------------------------------------------------------------------------
- */
-
-typedef struct {
-    PyObject_HEAD
-    FioBody *body;       /* owned */
-    PyObject *separator; /* owned bytes, or NULL */
-    fio_read read;       /* its separator is the one above */
-} FioBodyIterator;
-
-static PyObject *
-body_iterator_anext(FioBodyIterator *self)
-{
-    return fio_body_read(self->body, &self->read);
-}
-
-static int
-body_iterator_traverse(FioBodyIterator *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->body);
-    Py_VISIT(self->separator);
-    return 0;
-}
-
-static void
-body_iterator_dealloc(FioBodyIterator *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->body);
-    Py_CLEAR(self->separator);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyType_Slot body_iterator_slots[] = {
-    {Py_tp_dealloc, body_iterator_dealloc},
-    {Py_tp_traverse, body_iterator_traverse},
-    {Py_am_aiter, PyObject_SelfIter},
-    {Py_am_anext, body_iterator_anext},
-    {0, NULL},
+static PyType_Spec body_spec = {
+    .name = "fastaio.http.StreamReader",
+    .basicsize = sizeof(FioBody),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = body_slots,
 };
-
-static PyType_Spec body_iterator_spec = {
-    .name = "fastaio._core.BodyIterator",
-    .basicsize = sizeof(FioBodyIterator),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = body_iterator_slots,
-};
-
-PyObject *
-fio_body_iterate(FioBody *body, const fio_read *read)
-{
-    FioBodyIterator *self = PyObject_GC_New(FioBodyIterator, body->st->BodyIteratorType);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->body = (FioBody *)Py_NewRef((PyObject *)body);
-    self->separator = Py_XNewRef(read->separator);
-    self->read = *read;
-    self->read.iterates = true;
-    PyObject_GC_Track((PyObject *)self);
-    return (PyObject *)self;
-}
 
 int
-fio_py_body_setup_types(PyObject *module)
+fio_body_setup_types(PyObject *module)
 {
     fio_state *st = fio_state_of_module(module);
-    if (fio_state_add_type(module, &st->BodyReadType, &body_read_spec, NULL) < 0) {
+    if (fio_state_add_type(module, &st->BodyType, &body_spec, NULL) < 0) {
         return -1;
     }
-    return fio_state_add_type(module, &st->BodyIteratorType, &body_iterator_spec, NULL);
+    return fio_body_read_setup_types(module);
 }

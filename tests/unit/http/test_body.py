@@ -1,4 +1,5 @@
-"""StreamReader: bytes in by feed_data(), out by its coroutines (http/body.c, http/py_body.c)."""
+"""StreamReader: bytes in by feed_data(), out by its coroutines (http/body.c, body_read.c,
+py_body.c)."""
 
 from __future__ import annotations
 
@@ -296,6 +297,44 @@ async def test_eof_is_told() -> None:
     with pytest.raises(RuntimeError):
         reader.feed_data(b"more")
     await reader.wait_eof()
+
+
+@run
+async def test_chunks() -> None:
+    reader, source = make()
+    for chunk in ([b"ab", b"c"], [b"def"], [b"g"]):
+        for piece in chunk:
+            reader.feed_data(piece)
+        reader.end_http_chunk_receiving()
+    reader.end_http_chunk_receiving()
+    assert await reader.readchunk() == (b"abc", True)
+    assert await reader.read(2) == b"de"
+    assert await reader.readchunk() == (b"f", True)
+    assert await reader.read(1) == b"g"
+    reader.feed_data(b"tail")
+    assert await reader.readchunk() == (b"", True)
+    reader.feed_eof()
+    assert [item async for item in reader.iter_chunks()] == [(b"tail", False)]
+    assert source.calls == []
+
+
+@run
+async def test_many_small_chunks_pause_the_source() -> None:
+    reader, source = make(1 << 20)
+    for _ in range(5000):
+        reader.feed_data(b"x")
+        reader.end_http_chunk_receiving()
+    assert source.calls == ["pause"]
+    count = 0
+    while count < 5000:
+        assert await reader.readchunk() == (b"x", True)
+        count += 1
+    assert source.calls == ["pause", "resume"]
+    task = asyncio.create_task(reader.readchunk())
+    await pause()
+    reader.feed_data(b"y")
+    reader.end_http_chunk_receiving()
+    assert await task == (b"y", True)
 
 
 @run
