@@ -8,8 +8,12 @@
  * bytes object instead of through the slab, which saves copying it. */
 #define BRIDGE_BULK_READ ((size_t)32 * 1024)
 
-/* Size of such an object: what asyncio reads at most in one go (_SelectorTransport.max_size). */
-#define BRIDGE_BULK_SIZE ((size_t)256 * 1024)
+/* The largest such object: what asyncio reads at most in one go (_SelectorTransport.max_size). */
+#define BRIDGE_BULK_MAX ((size_t)256 * 1024)
+
+/* Objects are made in steps of this many bytes: reads of nearly the same size find the same hole in
+ * the heap again. */
+#define BRIDGE_BULK_STEP ((size_t)16 * 1024)
 
 static FioTransport *
 bridge_transport(fio_link *link)
@@ -69,18 +73,33 @@ static char *
 bridge_bulk_buffer(fio_link *link, size_t *size)
 {
     FioTransport *self = bridge_transport(link);
-    if (!self->stream.reads_bulk) {
+    if (self->stream.bulk_size == 0) {
         return NULL;
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)BRIDGE_BULK_SIZE);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)self->stream.bulk_size);
     if (bytes == NULL) {
         /* The slab serves as well. */
         PyErr_Clear();
         return NULL;
     }
     Py_XSETREF(self->incoming, bytes);
-    *size = BRIDGE_BULK_SIZE;
+    *size = self->stream.bulk_size;
     return PyBytes_AS_STRING(bytes);
+}
+
+/* What the next read is expected to bring, and a little more: an object much larger than that would
+ * be mapped, cut and unmapped by the kernel for each read. */
+static uint32_t
+bridge_next_bulk(size_t got, size_t room)
+{
+    if (got < BRIDGE_BULK_READ) {
+        return 0;
+    }
+    if (got < room && got >= room / 4) {
+        return (uint32_t)room;
+    }
+    size_t next = got == room ? got * 2 : (got / BRIDGE_BULK_STEP + 1) * BRIDGE_BULK_STEP;
+    return (uint32_t)(next < BRIDGE_BULK_MAX ? next : BRIDGE_BULK_MAX);
 }
 
 static void
@@ -105,7 +124,7 @@ bridge_data(fio_link *link, const char *data, size_t size)
         fio_transport_fatal(self, self->stream.kind->read_error);
         return;
     }
-    self->stream.reads_bulk = size >= BRIDGE_BULK_READ;
+    self->stream.bulk_size = bridge_next_bulk(size, self->stream.bulk_size);
     bridge_call_or_fail(self, self->st->str_data_received, bytes,
                         "Fatal error: protocol.data_received() call failed.");
     Py_DECREF(bytes);

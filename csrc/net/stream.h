@@ -82,18 +82,18 @@ struct fio_stream {
     size_t queued;       /* bytes in the chunks */
     size_t high_water;
     size_t low_water;
-    int fd;           /* borrowed from the owner; -1 once closed */
-    bool never_reads; /* nothing can be read, not even a hangup */
-    bool started;     /* reading was allowed: connected() has been called */
-    bool paused;      /* pause_reading() */
-    bool ended;       /* the peer's end was seen */
-    bool blocked;     /* the kernel took no more: waiting for writable */
-    bool eof_wanted;  /* write_eof(): shut down once output is out */
-    bool eof_sent;    /* and that was done */
-    bool link_paused; /* pause_writing() was called last */
-    bool in_flush;    /* guards against flushing from within */
-    bool holds_owner; /* the reference of a watched descriptor */
-    bool reads_bulk;  /* the last read was large (bridge.c) */
+    int fd;             /* borrowed from the owner; -1 once closed */
+    bool never_reads;   /* nothing can be read, not even a hangup */
+    bool started;       /* reading was allowed: connected() has been called */
+    bool paused;        /* pause_reading() */
+    bool ended;         /* the peer's end was seen */
+    bool blocked;       /* the kernel took no more: waiting for writable */
+    bool eof_wanted;    /* write_eof(): shut down once output is out */
+    bool eof_sent;      /* and that was done */
+    bool link_paused;   /* pause_writing() was called last */
+    bool in_flush;      /* guards against flushing from within */
+    bool holds_owner;   /* the reference of a watched descriptor */
+    uint32_t bulk_size; /* of the object the next large read goes into, or 0 (bridge.c) */
 };
 
 /* Fills a zeroed stream; `fd` is non-blocking from the first watch on. */
