@@ -13,10 +13,14 @@
 #include "loop/watch.h"
 
 /* While callbacks are ready the kernel is not asked in every turn: a poll costs as much as three
- * callbacks. It is after this many turns, or callbacks in them, or this much time, so that
- * descriptors wait for a few callbacks more at the most. */
+ * callbacks. It is after this many turns, or callbacks in them, or nanoseconds, so that descriptors
+ * wait for a few callbacks more, and no longer than for one that is slow. */
 #define LOOP_UNPOLLED_TURNS 32
 #define LOOP_UNPOLLED_CALLS 64
+#define LOOP_UNPOLLED_TIME (250 * 1000)
+
+/* Milliseconds a poll waits at the most while other threads cannot end it. */
+#define LOOP_UNREACHABLE_WAIT 50
 
 static void
 loop_on_wakeup(uv_async_t *handle)
@@ -115,6 +119,11 @@ loop_has_work(FioLoop *loop)
 static void
 loop_poll_blocking(FioLoop *loop, int milliseconds)
 {
+    if (FIO_UNLIKELY(!fio_watches_reachable(loop))) {
+        bool brief = milliseconds > 0 && milliseconds < LOOP_UNREACHABLE_WAIT;
+        fio_watches_poll(loop, brief ? milliseconds : LOOP_UNREACHABLE_WAIT);
+        return;
+    }
     atomic_store(&loop->crossing->blocking, true);
     /* What another thread queued until now did not wake us. */
     bool filled = atomic_load(&loop->crossing->filled);
@@ -127,7 +136,8 @@ loop_poll(FioLoop *loop)
 {
     if (loop_has_work(loop)) {
         if (++loop->unpolled_turns < LOOP_UNPOLLED_TURNS
-            && loop->unpolled_calls < LOOP_UNPOLLED_CALLS) {
+            && loop->unpolled_calls < LOOP_UNPOLLED_CALLS
+            && fio_loop_now() - loop->polled_at < LOOP_UNPOLLED_TIME) {
             return;
         }
         fio_watches_poll(loop, 0);
@@ -143,6 +153,7 @@ loop_poll(FioLoop *loop)
     }
     loop->unpolled_turns = 0;
     loop->unpolled_calls = 0;
+    loop->polled_at = fio_loop_now();
     /* A signal may have ended the wait: its Python handler runs now. */
     if (loop->fatal == NULL && PyErr_CheckSignals() < 0) {
         fio_report_fatal(loop);

@@ -12,6 +12,9 @@ FIO_MUST_CHECK int fio_watches_open(FioLoop *loop);
 /* Ends all watches that are still open, calling their on_closed, and frees loop->watches. */
 void fio_watches_close(FioLoop *loop);
 
+/* Makes sure that another thread can end a poll that waits (loop->wakeup); false: not for now. */
+bool fio_watches_reachable(FioLoop *loop);
+
 /* Asks the kernel and calls on_ready of what is ready. Waits at most `milliseconds` for the first
  * event, with the GIL let go: 0 not at all, -1 without end. */
 void fio_watches_poll(FioLoop *loop, int milliseconds);

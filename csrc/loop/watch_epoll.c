@@ -60,23 +60,22 @@ fio_watches_open(FioLoop *loop)
     return 0;
 }
 
-/* libuv's descriptor joins the set before the first poll that waits. */
-static int
-watches_join_uv(FioLoop *loop)
+bool
+fio_watches_reachable(FioLoop *loop)
 {
+    /* libuv's descriptor joins the set. */
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
     if (loop->watches->uv_joined) {
-        return 0;
+        return true;
     }
     if (fio_loop_open_uv(loop) < 0) {
-        return -1;
+        PyErr_Clear(); /* out of descriptors, for now */
+        return false;
     }
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
-    if (epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0) {
-        fio_raise_errno(errno);
-        return -1;
-    }
-    loop->watches->uv_joined = true;
-    return 0;
+    loop->watches->uv_joined = epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_ADD,
+                                         uv_backend_fd(&loop->uv), &event)
+                               == 0;
+    return loop->watches->uv_joined;
 }
 
 fio_watch *
@@ -357,11 +356,6 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
 
     watches_call_closed(watches);
     if (!fio_list_is_empty(&watches->changed) && watches_apply(watches) && milliseconds != 0) {
-        milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
-    }
-    if (milliseconds != 0 && watches_join_uv(loop) < 0) {
-        /* Out of descriptors, for now: other threads cannot wake us, so that we look often. */
-        PyErr_Clear();
         milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
     }
     int uv_wait = loop->uv_open ? uv_backend_timeout(&loop->uv) : -1;

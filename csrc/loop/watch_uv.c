@@ -32,6 +32,12 @@ fio_watches_open(FioLoop *loop)
     return 0;
 }
 
+bool
+fio_watches_reachable(FioLoop *Py_UNUSED(loop))
+{
+    return true; /* libuv's loop is there from the start */
+}
+
 static void
 watch_on_poll(uv_poll_t *poll, int status, int events)
 {

@@ -1,0 +1,131 @@
+"""The turn (csrc/loop/loop.c) and the Loop type (csrc/loop/py_loop.c)."""
+
+import gc
+import os
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+import fastaio
+from fastaio import _core
+
+
+@pytest.fixture
+def loop():
+    loop = fastaio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def test_descriptors_wait_for_one_slow_callback_at_most(loop):
+    """While callbacks keep coming, descriptors are asked after a bounded time."""
+    a, b = socket.socketpair()
+    turns = []
+
+    def slow():
+        turns.append(1)
+        time.sleep(0.001)
+        loop.call_soon(slow)
+
+    loop.add_reader(a, loop.stop)
+    b.send(b"x")
+    loop.call_soon(slow)
+    loop.run_forever()
+    loop.remove_reader(a)
+    a.close()
+    b.close()
+    assert len(turns) <= 2
+
+
+def test_other_threads_run_while_the_loop_waits(loop):
+    done = []
+
+    def work():
+        for _ in range(100):
+            done.append(1)
+            time.sleep(0)
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    loop.run_forever()
+    thread.join()
+    assert len(done) == 100
+
+
+def test_one_turn_by_hand(loop):
+    seen = []
+    loop.call_soon(seen.append, 1)
+    loop._run_once()
+    assert seen == [1]
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop._run_once()
+
+
+def test_close_gives_all_descriptors_back():
+    def count():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = count()
+    for _ in range(20):
+        loop = fastaio.new_event_loop()
+        a, b = socket.socketpair()
+        loop.add_reader(a, print)
+        loop.call_later(0.0001, loop.stop)
+        loop.run_forever()
+        loop.close()
+        a.close()
+        b.close()
+    gc.collect()
+    assert count() == before
+
+
+def test_runs_without_a_descriptor_left():
+    loop = fastaio.new_event_loop()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        thread = threading.Timer(0.01, lambda: loop.call_soon_threadsafe(loop.stop))
+        thread.start()
+        loop.run_forever()
+        thread.join()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        loop.close()
+
+
+def test_no_loop_without_a_descriptor():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            fastaio.new_event_loop()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    gc.collect()
+
+
+def test_attributes(loop):
+    for name in ("_stopping", "_debug"):
+        with pytest.raises(AttributeError):
+            delattr(loop, name)
+    loop._stopping = True
+    assert loop._stopping is True
+    loop.run_forever()
+    assert loop._stopping is False
+    with pytest.raises((TypeError, OverflowError)):
+        loop._thread_id = "x"
+
+
+def test_base_type_alone_closes():
+    loop = _core.Loop()
+    loop.call_soon(print)
+    assert loop._ready != []
+    loop.close()
+    assert loop._ready == []
+    with pytest.raises(TypeError):
+        _core.Loop(1)
