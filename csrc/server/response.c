@@ -271,21 +271,31 @@ response_reason(FioResponse *self, void *Py_UNUSED(closure))
 /* -- body -----------------------------------------------------------------------------------------
  */
 
+/* A payload object of anything that is no bytes, by the class that knows how. */
+static PyObject *
+make_payload(FioResponse *self, PyObject *body)
+{
+    PyObject *make = NULL;
+    if (PyObject_GetOptionalAttr((PyObject *)self, self->st->str__make_payload, &make) < 0) {
+        return NULL;
+    }
+    if (make == NULL) {
+        PyErr_Format(PyExc_ValueError, "Unsupported body type %R", Py_TYPE(body));
+        return NULL;
+    }
+    PyObject *payload = PyObject_CallOneArg(make, body);
+    Py_DECREF(make);
+    return payload;
+}
+
 int
 fio_response_set_body(FioResponse *self, PyObject *body)
 {
     PyObject *kept = NULL;
     if (body != NULL && body != Py_None) {
-        if (PyBytes_CheckExact(body) || PyByteArray_CheckExact(body)) {
-            kept = Py_NewRef(body);
-        }
-        else if ((kept = PyObject_CallMethodOneArg((PyObject *)self, self->st->str__make_payload,
-                                                   body))
-                 == NULL) {
-            if (PyErr_ExceptionMatches(PyExc_AttributeError)
-                && !PyObject_HasAttr((PyObject *)self, self->st->str__make_payload)) {
-                PyErr_Format(PyExc_ValueError, "Unsupported body type %R", Py_TYPE(body));
-            }
+        bool plain = PyBytes_CheckExact(body) || PyByteArray_CheckExact(body);
+        kept = plain ? Py_NewRef(body) : make_payload(self, body);
+        if (kept == NULL) {
             return -1;
         }
     }
