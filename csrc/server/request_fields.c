@@ -592,7 +592,9 @@ fio_content_type_parameter(fio_view field, const char *name)
         if (value.size >= 2 && value.base[0] == '"' && value.base[value.size - 1] == '"') {
             value = (fio_view){value.base + 1, value.size - 2};
         }
-        return value;
+        if (value.size > 0) {
+            return value;
+        }
     }
     return (fio_view){NULL, 0};
 }

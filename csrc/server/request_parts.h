@@ -41,7 +41,8 @@ FIO_MUST_CHECK PyObject *fio_media_type(fio_state *st, fio_view field);
  * one is the media type itself. */
 fio_view fio_next_parameter(const char **at, const char *end);
 
-/* The value of the parameter `name` of a Content-Type field; base NULL when it has none. Quotes
+/* The value of the parameter `name` of a Content-Type field; base NULL when it has none or an
+ * empty one. Quotes
  * are not part of it. */
 fio_view fio_content_type_parameter(fio_view field, const char *name);
 
