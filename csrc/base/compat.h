@@ -74,6 +74,12 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 }
 #endif
 
+/* 3.13: locks an object where there is no GIL, and is a block elsewhere. */
+#ifndef Py_BEGIN_CRITICAL_SECTION
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
 /* 3.13: asyncio's Server keeps a set of its transports, so _attach() and _detach() are given one.
  */
 #if PY_VERSION_HEX < 0x030d0000

@@ -2,6 +2,7 @@
  * must, and json_response(). */
 
 #include "base/args.h"
+#include "server/json.h"
 #include "server/response_parts.h"
 
 /* The parameters of Response() in the order of `response_names`. */
@@ -330,6 +331,11 @@ json_encoder(fio_state *st)
 static PyObject *
 json_text(fio_state *st, PyObject *data)
 {
+    PyObject *plain = NULL;
+    int status = fio_json_dumps(data, &plain);
+    if (status <= 0) {
+        return plain;
+    }
     PyObject *encoder = PyUnicode_Check(data) ? NULL : json_encoder(st);
     if (encoder == NULL) {
         if (PyErr_Occurred()) {
