@@ -5,8 +5,10 @@
 #include "net/bridge.h"
 
 /* A read at least this long is taken for part of a bulk transfer: the next one goes straight into a
- * bytes object instead of through the slab, which saves copying it. */
-#define BRIDGE_BULK_READ ((size_t)32 * 1024)
+ * bytes object instead of through the slab, which saves copying it. Not less: an object of
+ * BRIDGE_BULK_SIZE that is then cut to less than malloc's threshold for mappings (128 KiB) costs a
+ * mapping of its own each time. */
+#define BRIDGE_BULK_READ ((size_t)128 * 1024)
 
 /* The largest such object: what asyncio reads at most in one go (_SelectorTransport.max_size). */
 #define BRIDGE_BULK_MAX ((size_t)256 * 1024)
