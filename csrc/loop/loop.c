@@ -94,6 +94,9 @@ fio_loop_shut(FioLoop *loop)
     fio_ready_clear(loop);
     fio_timers_free(loop);
     loop_close_uv(loop);
+    /* Freeing a pooled handle needs its type, which may go before the loop does. */
+    fio_handle_pool_free(loop->pool);
+    loop->pool = NULL;
 }
 
 char *
