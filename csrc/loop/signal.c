@@ -6,6 +6,7 @@
 #include "loop/signal.h"
 
 #include "base/errors.h"
+#include "loop/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,10 @@ signal_on_ready(fio_watch *watch, int Py_UNUSED(events))
         /* Full or gone: its owner's concern, as it would be without us. */
         ssize_t written = write(self->forward_fd, numbers, (size_t)count);
         (void)written;
+    }
+    /* Python's own handlers first: what they raise ends the run, as it would end a wait. */
+    if (PyErr_CheckSignals() < 0) {
+        fio_report_fatal(loop);
     }
     PyObject *result = PyObject_CallMethod((PyObject *)loop, "_process_self_data", "y#", numbers,
                                            (Py_ssize_t)count);

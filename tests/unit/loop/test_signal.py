@@ -1,0 +1,86 @@
+"""The pipe that signals ring (csrc/loop/signal.c)."""
+
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+import fastaio
+
+
+@pytest.fixture
+def loop():
+    loop = fastaio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def other_thread():
+    """Sends itself a signal: the main thread's wait is not interrupted by it."""
+    go = threading.Event()
+
+    def work():
+        go.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield go
+    go.set()
+    thread.join()
+
+
+def test_signal_of_another_thread_ends_the_wait(loop, other_thread):
+    def handler(number, frame):
+        raise LookupError
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        loop.call_soon(other_thread.set)
+        with pytest.raises(LookupError):
+            loop.run_forever()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_numbers_are_forwarded(loop, other_thread):
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: loop.stop())
+    old = signal.set_wakeup_fd(theirs.fileno())
+    try:
+        loop.call_soon(other_thread.set)
+        loop.run_forever()
+        assert ours.recv(10) == bytes([signal.SIGUSR1])
+        assert signal.set_wakeup_fd(old) == theirs.fileno()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        ours.close()
+        theirs.close()
+
+
+def test_no_pipe_off_the_main_thread():
+    counts = []
+
+    def work():
+        loop = fastaio.new_event_loop()
+        before = len(os.listdir("/proc/self/fd"))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        counts.append(len(os.listdir("/proc/self/fd")) - before)
+        loop.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert counts == [0]
+
+
+def test_closed_loop_has_none(loop):
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop._signal_wakeup_fd()
