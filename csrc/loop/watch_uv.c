@@ -1,4 +1,6 @@
-/* Watching descriptors where there is no epoll: uv_poll_t, with libuv doing the waiting. */
+/* Watching descriptors where there is no epoll: uv_poll_t, with libuv doing the waiting. Two things
+ * are libuv's and differ from asyncio: a descriptor that is watched becomes non-blocking, and one
+ * that others close while it is watched ends the process. */
 
 #include "loop/watch.h"
 
