@@ -13,11 +13,13 @@
 #include "loop/watch.h"
 
 /* While callbacks are ready the kernel is not asked in every turn: a poll costs as much as three
- * callbacks. It is after this many turns, or callbacks in them, or nanoseconds, so that descriptors
- * wait for a few callbacks more, and no longer than for one that is slow. */
+ * callbacks. It is after so many turns, or callbacks in them, or nanoseconds, so that descriptors
+ * wait for a few quick callbacks more; where callbacks are slow, it soon is in every turn again.
+ * The clock costs a third of a callback: it is read once in LOOP_CLOCK_TURNS turns. */
 #define LOOP_UNPOLLED_TURNS 32
 #define LOOP_UNPOLLED_CALLS 64
 #define LOOP_UNPOLLED_TIME (250 * 1000)
+#define LOOP_CLOCK_TURNS 8
 
 /* Milliseconds a poll waits at the most while other threads cannot end it. */
 #define LOOP_UNREACHABLE_WAIT 50
@@ -134,13 +136,29 @@ loop_poll_blocking(FioLoop *loop, int milliseconds)
     atomic_store(&loop->crossing->blocking, false);
 }
 
+/* Is this one of the turns that go without a poll? */
+static bool
+loop_skips_poll(FioLoop *loop)
+{
+    unsigned int turns = ++loop->unpolled_turns;
+    if (turns < loop->turns_a_poll && loop->unpolled_calls < LOOP_UNPOLLED_CALLS
+        && (turns % LOOP_CLOCK_TURNS != 0
+            || fio_loop_now() - loop->polled_at < LOOP_UNPOLLED_TIME)) {
+        return true;
+    }
+    /* As many turns until the next poll as fit into the time, going by those since the last. */
+    int64_t a_turn = (fio_loop_now() - loop->polled_at) / turns + 1;
+    int64_t fitting = LOOP_UNPOLLED_TIME / a_turn;
+    loop->turns_a_poll = (unsigned int)(fitting < LOOP_UNPOLLED_TURNS ? fitting
+                                                                      : LOOP_UNPOLLED_TURNS);
+    return false;
+}
+
 static void
 loop_poll(FioLoop *loop)
 {
     if (loop_has_work(loop)) {
-        if (++loop->unpolled_turns < LOOP_UNPOLLED_TURNS
-            && loop->unpolled_calls < LOOP_UNPOLLED_CALLS
-            && fio_loop_now() - loop->polled_at < LOOP_UNPOLLED_TIME) {
+        if (loop_skips_poll(loop)) {
             return;
         }
         fio_watches_poll(loop, 0);
@@ -231,7 +249,7 @@ fio_loop_run(FioLoop *loop)
     }
     loop->thread_id = PyThread_get_thread_ident();
     loop->running = true;
-    loop->unpolled_turns = LOOP_UNPOLLED_TURNS; /* begin with a poll */
+    loop->turns_a_poll = 0; /* begin with a poll */
     do {
         loop_turn(loop);
     } while (!loop->stopping && loop->fatal == NULL);

@@ -84,7 +84,8 @@ struct FioLoop {
     unsigned long thread_id;       /* of the running thread, 0 when not running */
     unsigned int unpolled_turns;   /* turns, and callbacks in them, since the last poll */
     unsigned int unpolled_calls;
-    int64_t polled_at; /* nanoseconds: when the last poll ended */
+    unsigned int turns_a_poll; /* how many to take while callbacks are ready */
+    int64_t polled_at;         /* nanoseconds: when the last poll ended */
     bool debug;
     bool running;
     bool stopping;
