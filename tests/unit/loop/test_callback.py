@@ -13,6 +13,7 @@ from fastaio import _core
 @pytest.fixture
 def loop():
     loop = fastaio.new_event_loop()
+    loop.set_debug(False)  # also under python -X dev
     yield loop
     loop.close()
 

@@ -10,6 +10,7 @@ import fastaio
 @pytest.fixture
 def loop():
     loop = fastaio.new_event_loop()
+    loop.set_debug(False)  # also under python -X dev, which keeps a stack for each of a million
     yield loop
     loop.close()
 
