@@ -510,3 +510,53 @@ def json_response(
     dumps: Callable[[Any], str] = ...,
 ) -> Response: ...
 def response_setup(cls: _R, /) -> _R: ...
+
+class HttpServer:
+    connection_count: int
+    connections: list[ServerProtocol]
+    counters: dict[str, int]
+    loop: asyncio.AbstractEventLoop | None
+    requests_count: int
+    def __new__(
+        cls,
+        handler: Callable[[Any], Any] | None = None,
+        *,
+        router: Router | None = None,
+        request_type: type[Request] | None = None,
+        finish: Callable[[Any, Any], Awaitable[object]] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        max_line: int = 8190,
+        max_field: int = 8190,
+        max_fields: int = 128,
+        max_head: int = 65536,
+        max_body: int = 1048576,
+        client_max_size: int = 1048576,
+        head_timeout: float | None = 10.0,
+        keepalive_timeout: float | None = 75.0,
+        body_timeout: float | None = 60.0,
+        write_timeout: float | None = 60.0,
+        max_pipelined: int = 64,
+        server_header: str | None = None,
+        access_log: Callable[[Any, Any, float], object] | None = None,
+        logger: Any = None,
+        handler_cancellation: bool = False,
+        debug: bool = False,
+    ) -> Self: ...
+    def cancel_handlers(self) -> None: ...
+    def close(self) -> None: ...
+    def pre_shutdown(self) -> None: ...
+    def wait_empty(self) -> Awaitable[None]: ...
+
+class ServerProtocol(Link):
+    loop: asyncio.AbstractEventLoop | None
+    request: Request | None
+    served: int
+    server: HttpServer
+    task: asyncio.Task[Any] | None
+    transport: asyncio.Transport | None
+    def __init__(self, server: HttpServer) -> None: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+    def force_close(self) -> None: ...
+    def hand_over(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    def keep_alive(self, value: object, /) -> None: ...

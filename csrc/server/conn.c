@@ -157,9 +157,7 @@ conn_resume(FioConn *conn)
 static void
 conn_on_resume(fio_deferred *deferred)
 {
-    FioConn *conn = FIO_CONTAINER_OF(deferred, FioConn, resume);
-    conn_resume(conn);
-    Py_DECREF(conn); /* taken by fio_conn_resume_soon() */
+    conn_resume(FIO_CONTAINER_OF(deferred, FioConn, resume));
 }
 
 PyObject *
@@ -206,9 +204,6 @@ fio_conn_resume_soon(FioConn *conn)
     else {
         conn->resume.run = conn_on_resume;
         result = fio_loop_defer(conn->server->own_loop, &conn->resume);
-        if (result == 0) {
-            Py_INCREF(conn); /* given back by conn_on_resume() or conn_on_lost() */
-        }
     }
     if (result < 0) {
         PyErr_WriteUnraisable((PyObject *)conn);
@@ -344,7 +339,6 @@ conn_on_lost(fio_link *link, PyObject *exc)
     conn->phase = FIO_PHASE_CLOSED;
     if (conn->resume.queued) {
         fio_loop_undefer(conn->server->own_loop, &conn->resume);
-        Py_DECREF(conn); /* taken by fio_conn_resume_soon() */
     }
     fio_conn_drop_parser(conn);
     fio_buf_free(&conn->pending);

@@ -31,7 +31,7 @@ typedef struct FioConn {
     fio_node member;     /* place among the server's connections */
     fio_node waiting;    /* place in one of the server's lists of deadlines */
     int64_t deadline;    /* nanoseconds */
-    fio_deferred resume; /* goes on with `pending` in the next turn */
+    fio_deferred resume; /* goes on with `pending` in the next turn; queued only while connected */
     size_t unsent;       /* of the wire when the wait for the peer began */
     int64_t began;       /* nanoseconds: when the head was complete; 0 where no log asks */
     uint64_t drained;    /* bytes read and thrown away since the answer */

@@ -302,7 +302,10 @@ void
 fio_conn_shut(FioConn *conn)
 {
     conn->keep_alive = false;
-    if (conn->request == NULL && conn->phase == FIO_PHASE_HEAD) {
+    if (conn->phase == FIO_PHASE_HEAD) {
         fio_conn_close(conn);
+    }
+    else if (conn->phase == FIO_PHASE_DRAIN) {
+        fio_conn_linger(conn);
     }
 }

@@ -397,6 +397,19 @@ fio_conn_give_rest(FioConn *conn, fio_view rest)
     fio_buf_free(&bytes);
 }
 
+/* Bytes that came while others were worked on (a handler called data_received() itself) go behind
+ * what is left of those. */
+static void
+conn_put_behind(FioConn *conn, fio_view rest)
+{
+    fio_buf later = conn->pending;
+    conn->pending = (fio_buf){0};
+    conn_put_by(conn, rest.base, rest.size);
+    conn_put_by(conn, fio_buf_data(&later), fio_buf_size(&later));
+    fio_buf_free(&later);
+    fio_conn_resume_soon(conn);
+}
+
 void
 fio_conn_read_pending(FioConn *conn)
 {
@@ -407,23 +420,18 @@ fio_conn_read_pending(FioConn *conn)
     size_t used = conn_consume(conn, fio_buf_data(&input), fio_buf_size(&input));
     conn->in_data = false;
     fio_buf_take(&input, used);
+    const fio_view rest = {fio_buf_data(&input), fio_buf_size(&input)};
     if (conn->heir != NULL) {
-        fio_conn_give_rest(conn, (fio_view){fio_buf_data(&input), fio_buf_size(&input)});
-        fio_buf_free(&input);
-        return;
+        fio_conn_give_rest(conn, rest);
     }
-    fio_buf later = conn->pending;
-    conn->pending = (fio_buf){0};
-    if (fio_buf_size(&input) > 0 && conn->phase < FIO_PHASE_LINGER) {
+    else if (fio_buf_size(&conn->pending) > 0) {
+        conn_put_behind(conn, rest);
+    }
+    else if (rest.size > 0 && conn->phase < FIO_PHASE_LINGER && conn->wire != NULL) {
         conn->pending = input;
+        input = (fio_buf){0};
     }
-    else {
-        fio_buf_free(&input);
-    }
-    if (fio_buf_size(&later) > 0) {
-        conn_put_by(conn, fio_buf_data(&later), fio_buf_size(&later));
-    }
-    fio_buf_free(&later);
+    fio_buf_free(&input);
     if (fio_buf_size(&conn->pending) <= conn->server->limits.head) {
         fio_conn_pause(conn, FIO_PAUSE_PIPELINE, false);
     }
@@ -447,10 +455,14 @@ fio_conn_read(FioConn *conn, const char *data, size_t size)
     conn->in_data = true;
     size_t used = conn_consume(conn, data, size);
     conn->in_data = false;
+    const fio_view rest = {data + used, size - used};
     if (FIO_UNLIKELY(conn->heir != NULL)) {
-        fio_conn_give_rest(conn, (fio_view){data + used, size - used});
+        fio_conn_give_rest(conn, rest);
     }
-    else if (used < size) {
-        conn_put_by(conn, data + used, size - used);
+    else if (FIO_UNLIKELY(fio_buf_size(&conn->pending) > 0)) {
+        conn_put_behind(conn, rest);
+    }
+    else if (rest.size > 0) {
+        conn_put_by(conn, rest.base, rest.size);
     }
 }

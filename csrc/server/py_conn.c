@@ -68,7 +68,10 @@ conn_dealloc(FioConn *self)
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
-    fio_server_leave(self->server, self);
+    if (self->resume.queued) { /* of a loop that was closed and not run to the end */
+        fio_loop_undefer(self->server->own_loop, &self->resume);
+    }
+    (void)fio_server_unlink(self->server, self);
     if (self->parser != NULL) {
         fio_server_parser_give(self->server, self->parser);
     }
@@ -115,6 +118,9 @@ conn_let_go(FioConn *self)
     fio_conn_pause(self, FIO_PAUSE_BODY | FIO_PAUSE_PIPELINE, false);
     self->phase = FIO_PHASE_CLOSED;
     self->wire = NULL;
+    if (self->resume.queued) {
+        fio_loop_undefer(self->server->own_loop, &self->resume);
+    }
     fio_conn_drop_parser(self);
     fio_server_leave(self->server, self);
     fio_conn_drop_request(self);

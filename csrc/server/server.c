@@ -216,15 +216,21 @@ fio_server_join(FioServer *server, FioConn *conn)
     fio_access_renew(&server->access);
 }
 
-void
-fio_server_leave(FioServer *server, FioConn *conn)
+bool
+fio_server_unlink(FioServer *server, FioConn *conn)
 {
     if (fio_list_is_empty(&conn->member)) {
-        return;
+        return false;
     }
     fio_list_remove(&conn->member);
     fio_list_remove(&conn->waiting);
-    if (--server->connection_count > 0) {
+    return --server->connection_count == 0;
+}
+
+void
+fio_server_leave(FioServer *server, FioConn *conn)
+{
+    if (!fio_server_unlink(server, conn)) {
         return;
     }
     server_disarm(server);

@@ -93,6 +93,8 @@ FIO_MUST_CHECK int fio_server_bind(FioServer *server);
 /* A connection joins the set / leaves it. */
 void fio_server_join(FioServer *server, struct FioConn *conn);
 void fio_server_leave(FioServer *server, struct FioConn *conn);
+/* Leaves without a call of Python, for a connection that is garbage. True: it was the last. */
+bool fio_server_unlink(FioServer *server, struct FioConn *conn);
 
 /* Starts a connection's wait for `what` anew, in place of the one it was in. */
 void fio_server_wait(FioServer *server, struct FioConn *conn, fio_wait what);

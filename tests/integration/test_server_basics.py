@@ -58,9 +58,7 @@ def test_date_is_now_and_server_is_as_set(run, serving, req):
         ("1.0", "keep-alive", True),
     ],
 )
-def test_persistence_follows_version_and_connection_field(
-    run, serving, version, connection, stays
-):
+def test_persistence_follows_version_and_connection_field(run, serving, version, connection, stays):
     async def main():
         async with serving(hello) as server:
             client = await server.connect()
@@ -187,7 +185,7 @@ def test_a_plain_function_may_give_an_awaitable(run, serving, req):
     run(main())
 
 
-class Failure(Exception):
+class FailureError(Exception):
     pass
 
 
@@ -197,7 +195,7 @@ def test_a_failing_handler_is_500_and_the_connection_goes_on(run, serving, req, 
         if waits:
             await asyncio.sleep(0)
         if request.path == "/fail":
-            raise Failure("secret")
+            raise FailureError("secret")
         return Response(text="ok")
 
     async def main():
@@ -211,7 +209,7 @@ def test_a_failing_handler_is_500_and_the_connection_goes_on(run, serving, req, 
     with caplog.at_level(logging.ERROR, "fastaio.server"):
         run(main())
     (record,) = caplog.records
-    assert record.exc_info[0] is Failure
+    assert record.exc_info[0] is FailureError
 
 
 @pytest.mark.parametrize("value", [None, "text", 42, b"bytes"])
@@ -229,7 +227,7 @@ def test_a_handler_without_a_response_is_500(run, serving, req, caplog, value):
     assert type(value).__name__ in str(caplog.records[0].exc_info[1])
 
 
-class Teapot(Exception):
+class TeapotError(Exception):
     def __init__(self):
         self.__http_response__ = Response(status=418, text="short and stout")
 
@@ -239,7 +237,7 @@ def test_an_exception_that_carries_its_answer(run, serving, req, waits):
     async def handler(request):
         if waits:
             await asyncio.sleep(0)
-        raise Teapot
+        raise TeapotError
 
     async def main():
         async with serving(handler) as server:
@@ -256,7 +254,7 @@ def test_a_failure_after_the_head_aborts_the_connection(run, serving, req, caplo
         response = StreamResponse()
         await response.prepare(request)
         await response.write(b"some")
-        raise Failure
+        raise FailureError
 
     async def main():
         async with serving(handler) as server:
@@ -267,7 +265,7 @@ def test_a_failure_after_the_head_aborts_the_connection(run, serving, req, caplo
 
     with caplog.at_level(logging.ERROR, "fastaio.server"):
         run(main())
-    assert caplog.records[0].exc_info[0] is Failure
+    assert caplog.records[0].exc_info[0] is FailureError
 
 
 def test_a_stream_is_chunked_and_the_connection_goes_on(run, serving, req):

@@ -1,0 +1,230 @@
+"""ServerProtocol driven by hand, over a transport that only remembers."""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+import fastaio
+from fastaio.http import HttpServer, Response, ServerProtocol
+
+HEAD = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written; closes when told, as asyncio's do: in a later turn."""
+
+    def __init__(self, protocol, loop):
+        super().__init__()
+        self.protocol = protocol
+        self.loop = loop
+        self.written = b""
+        self.closing = False
+        self.reading = True
+
+    def write(self, data):
+        self.written += data
+
+    def writelines(self, parts):
+        self.written += b"".join(parts)
+
+    def is_closing(self):
+        return self.closing
+
+    def close(self):
+        if not self.closing:
+            self.closing = True
+            self.loop.call_soon(self.protocol.connection_lost, None)
+
+    abort = close
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+    def can_write_eof(self):
+        return False
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def set_protocol(self, protocol):
+        self.protocol = protocol
+
+
+def connected(handler, **settings):
+    """A protocol with its transport; to be called with a loop running."""
+    protocol = ServerProtocol(HttpServer(handler, **settings))
+    transport = Transport(protocol, asyncio.get_running_loop())
+    protocol.connection_made(transport)
+    return protocol, transport
+
+
+async def path(request):
+    return Response(text=request.path)
+
+
+@pytest.fixture(params=["asyncio", "fastaio"])
+def run(request):
+    factory = {"asyncio": asyncio.new_event_loop, "fastaio": fastaio.new_event_loop}[request.param]
+
+    def run(main):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(main)
+
+    return run
+
+
+def test_a_request_in_and_an_answer_out_in_one_call(run):
+    async def main():
+        protocol, transport = connected(path)
+        protocol.data_received(HEAD % b"/a")
+        assert transport.written.endswith(b"\r\n\r\n/a")
+        assert protocol.served == 1
+        transport.close()
+        await asyncio.sleep(0)
+        assert protocol.transport is None
+        assert protocol.server.connection_count == 0
+
+    run(main())
+
+
+def test_bytes_received_inside_a_handler_come_after_it(run):
+    async def handler(request):
+        if request.path == "/1":
+            protocol.data_received(HEAD % b"/2")
+        return Response(text=request.path)
+
+    async def main():
+        nonlocal protocol
+        protocol, transport = connected(handler)
+        protocol.data_received(HEAD % b"/1" + HEAD % b"/3")
+        while transport.written.count(b"HTTP/1.1") < 3:
+            await asyncio.sleep(0)
+        bodies = [part.rsplit(b"\r\n", 1)[1] for part in transport.written.split(b"HTTP/1.1")[1:]]
+        assert bodies == [b"/1", b"/3", b"/2"]
+        transport.close()
+        await asyncio.sleep(0)
+
+    protocol = None
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["close", "abort", "lost"])
+def test_a_handler_may_end_its_connection(run, way):
+    async def handler(request):
+        if way == "lost":
+            protocol.connection_lost(None)
+        else:
+            getattr(protocol, way)()
+        return Response(text="late")
+
+    async def main():
+        nonlocal protocol
+        protocol, transport = connected(handler)
+        protocol.data_received(HEAD % b"/" * 3)
+        assert (b"late" in transport.written) == (way == "close")
+        assert b"connection: close" in transport.written.lower() or way != "close"
+        if way != "lost":
+            transport.close()
+        await asyncio.sleep(0)
+        assert protocol.server.connection_count == 0
+
+    protocol = None
+    run(main())
+
+
+def test_reading_is_paused_while_too_much_waits(run):
+    go_on = None
+
+    async def handler(request):
+        await go_on.wait()
+        return Response(text="x")
+
+    async def main():
+        nonlocal go_on
+        go_on = asyncio.Event()
+        protocol, transport = connected(handler, max_head=4096)
+        question = HEAD % (b"/" + b"a" * 1000)
+        protocol.data_received(question * 2)
+        assert transport.reading
+        protocol.data_received(question * 10)
+        assert not transport.reading
+        go_on.set()
+        while protocol.served < 12:
+            await asyncio.sleep(0)
+        assert transport.reading
+        transport.close()
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_requests_of_one_turn_are_bounded(run):
+    async def main():
+        protocol, transport = connected(path, max_pipelined=3)
+        protocol.data_received(HEAD % b"/" * 10)
+        assert protocol.served == 3
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert protocol.served == 10
+        transport.close()
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_answers_wait_while_writing_is_paused(run):
+    async def main():
+        protocol, transport = connected(path)
+        protocol.pause_writing()
+        protocol.data_received(HEAD % b"/" * 2)
+        assert protocol.served == 0
+        protocol.resume_writing()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert protocol.served == 2
+        transport.close()
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_a_server_belongs_to_one_loop():
+    server = HttpServer(path)
+
+    async def main():
+        protocol = ServerProtocol(server)
+        protocol.connection_made(Transport(protocol, asyncio.get_running_loop()))
+        protocol.connection_lost(None)
+
+    with asyncio.Runner() as runner:
+        runner.run(main())
+        assert server.loop is runner.get_loop()
+
+
+@pytest.mark.parametrize("state", ["idle", "head", "handling", "resumed"])
+def test_a_loop_closed_over_a_connection_leaks_nothing(state):
+    async def handler(request):
+        if state == "handling":
+            await asyncio.get_running_loop().create_future()
+        return Response(text="x")
+
+    async def main():
+        protocol, transport = connected(handler, max_pipelined=1)
+        if state == "head":
+            protocol.data_received(HEAD[:10])
+        elif state != "idle":
+            protocol.data_received(HEAD % b"/" * 3)
+        return weakref.ref(protocol), weakref.ref(transport)
+
+    loop = fastaio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    refs = loop.run_until_complete(main())
+    loop.close()
+    del loop
+    gc.collect()
+    assert [ref() for ref in refs] == [None, None]
