@@ -7,9 +7,9 @@
 #include "http/writer.h"
 #include "server/response_parts.h"
 
-/* Larger bodies are queued by reference, smaller ones copied behind their head: a copy of this size
- * costs about as much as the bookkeeping of one more piece of output. */
-#define SEND_BY_REFERENCE (16 * 1024)
+/* Larger bodies are queued by reference, smaller ones copied behind their head: up to about here a
+ * copy, and the room for it, cost no more than the bookkeeping of one more piece of output. */
+#define SEND_BY_REFERENCE (4 * 1024)
 
 /* -- bodies ---------------------------------------------------------------------------------------
  */
