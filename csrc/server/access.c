@@ -32,18 +32,22 @@ fio_access_count(fio_access *access, struct FioRequest *request, PyObject *respo
 {
     access->requests++;
     access->by_class[status >= 100 && status < 600 ? status / 100 : 0]++;
-    if (FIO_LIKELY(!access->enabled) || request == NULL || response == NULL) {
+    if (FIO_LIKELY(!access->enabled) || request == NULL) {
         return 0;
     }
     const double seconds = began == 0 ? 0.0 : (double)(fio_loop_now() - began) * 1e-9;
     PyObject *duration = PyFloat_FromDouble(seconds);
-    if (duration == NULL) {
+    PyObject *answer = response == NULL ? PyLong_FromLong(status) : Py_NewRef(response);
+    if (duration == NULL || answer == NULL) {
+        Py_XDECREF(duration);
+        Py_XDECREF(answer);
         return -1;
     }
-    PyObject *args[] = {NULL, (PyObject *)request, response, duration};
+    PyObject *args[] = {NULL, (PyObject *)request, answer, duration};
     PyObject *done = PyObject_Vectorcall(access->log, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                          NULL);
     Py_DECREF(duration);
+    Py_DECREF(answer);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }

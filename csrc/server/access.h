@@ -8,7 +8,7 @@
 struct FioRequest;
 
 typedef struct {
-    PyObject *log; /* owned or NULL: log(request, response, seconds) */
+    PyObject *log; /* owned or NULL: log(request, response or status, seconds) */
     bool enabled;  /* log is there and its `enabled` attribute, if it has one, was true */
     uint64_t connections;
     uint64_t requests;
@@ -20,7 +20,7 @@ typedef struct {
 void fio_access_renew(fio_access *access);
 
 /* An answer is complete. `began` is when its request's head was read (nanoseconds, 0: unknown);
- * response may be NULL. -1: the log raised. */
+ * response may be NULL: then the log gets the status instead. -1: the log raised. */
 FIO_MUST_CHECK int fio_access_count(fio_access *access, struct FioRequest *request,
                                     PyObject *response, int status, int64_t began);
 

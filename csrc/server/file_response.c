@@ -91,7 +91,9 @@ date_field(const FioRequest *request, fio_field_id id, int64_t *when)
     if (field.base == NULL || !fio_http_date_parse(field, &seconds)) {
         return false;
     }
-    *when = seconds * SECOND;
+    /* The year 9999 is beyond what nanoseconds reach, and after all files all the same. */
+    const int64_t most = INT64_MAX / SECOND;
+    *when = (seconds > most ? most : seconds < -most ? -most : seconds) * SECOND;
     return true;
 }
 
