@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import socket
+from abc import ABCMeta
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -12,6 +13,7 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
+    MutableMapping,
 )
 from concurrent.futures import Executor
 from contextvars import Context
@@ -21,7 +23,7 @@ from re import Pattern
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, final
 
 import yarl
-from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy, istr
 from typing_extensions import Buffer, TypeVarTuple, Unpack
 
 from .web.etag import ETag
@@ -30,7 +32,7 @@ from .web.version import HttpVersion
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=type[Response])
 _Ts = TypeVarTuple("_Ts")
-_Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+_Headers: TypeAlias = Mapping[str, str] | Mapping[istr, str] | Iterable[tuple[str | istr, str]]
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
@@ -366,7 +368,7 @@ class Router:
         /,
     ) -> None: ...
 
-class Request:
+class Request(MutableMapping[Any, Any]):
     _match_info: Any
     app: Any
     body_exists: bool
@@ -377,7 +379,6 @@ class Request:
     content_length: int | None
     content_type: str
     cookies: Mapping[str, str]
-    has_body: bool
     headers: CIMultiDictProxy[str]
     host: str
     http_range: slice
@@ -409,6 +410,8 @@ class Request:
     def _from_bytes(
         cls, head: bytes, body: bytes = b"", like: Request | None = None, /
     ) -> Self: ...
+    @property
+    def has_body(self) -> bool: ...
     def _override(self, **attributes: Any) -> None: ...
     def get_extra_info(self, name: str, default: Any = None) -> Any: ...
     def json(self, *, loads: Callable[[str], Any] = ...) -> Awaitable[Any]: ...
@@ -423,9 +426,9 @@ class Request:
     def __len__(self) -> int: ...
     def __setitem__(self, key: Any, value: Any) -> None: ...
 
-class ResponseMeta(type): ...
+class ResponseMeta(ABCMeta): ...
 
-class StreamResponse:
+class StreamResponse(MutableMapping[Any, Any], metaclass=ResponseMeta):
     _cold: bool
     _cookies: SimpleCookie | None
     _eof_sent: bool
