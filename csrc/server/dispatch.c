@@ -7,6 +7,7 @@
 
 /* What aiohttp says, too: nothing of the failure itself. */
 #define SERVER_ERROR_TEXT "500 Internal Server Error\n\nServer got itself in trouble"
+#define TIMEOUT_TEXT "504 Gateway Timeout\n\nServer got itself in trouble"
 
 /* Whether the connection still waits for this request's answer. */
 static bool
@@ -185,6 +186,41 @@ exception_answer(fio_state *st, PyObject *exc)
     return response;
 }
 
+/* `text` and the traceback of `exc`, for a server in debug mode; NULL: exception set. */
+static PyObject *
+debug_text(fio_state *st, const char *text, PyObject *exc)
+{
+    PyObject *format = fio_lazy_tb_format_exception(st);
+    PyObject *lines = format == NULL ? NULL : PyObject_CallOneArg(format, exc);
+    PyObject *empty = lines == NULL ? NULL : PyUnicode_FromStringAndSize(NULL, 0);
+    PyObject *trace = empty == NULL ? NULL : PyUnicode_Join(empty, lines);
+    PyObject *whole = trace == NULL ? NULL : PyUnicode_FromFormat("%s\n\n%U", text, trace);
+    Py_XDECREF(lines);
+    Py_XDECREF(empty);
+    Py_XDECREF(trace);
+    return whole;
+}
+
+/* aiohttp: 504 where a time-out of the handler's own came through, else 500. */
+static void
+answer_failure(FioConn *conn, PyObject *exc)
+{
+    const bool late = PyErr_GivenExceptionMatches(exc, PyExc_TimeoutError);
+    const int status = late ? 504 : 500;
+    const char *text = late ? TIMEOUT_TEXT : SERVER_ERROR_TEXT;
+    PyObject *whole = NULL;
+    const char *shown = NULL;
+    if (conn->server->debug) {
+        whole = debug_text(conn->server->st, text, exc);
+        shown = whole == NULL ? NULL : PyUnicode_AsUTF8(whole);
+        PyErr_Clear();
+    }
+    if (conn->wire != NULL) {
+        fio_conn_answer_plain(conn, status, shown == NULL ? text : shown);
+    }
+    Py_XDECREF(whole);
+}
+
 /* An exception that nobody expected. */
 static void
 answer_error(fio_handling *handling, PyObject *exc)
@@ -210,7 +246,7 @@ answer_error(fio_handling *handling, PyObject *exc)
     }
     else {
         prepare_answer(conn);
-        fio_conn_answer_plain(conn, 500, SERVER_ERROR_TEXT);
+        answer_failure(conn, exc);
     }
 }
 

@@ -355,6 +355,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
         self._set_loop(loop)
         self.freeze()
+        kwargs.setdefault("debug", self._debug)
         kwargs.update(self._handler_args or {})
         return Server(
             None,

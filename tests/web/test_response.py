@@ -494,3 +494,21 @@ def test_the_type_of_the_answer(web: Any, serve: Any) -> None:
         got = server.get(path)
         assert got.status == 500
         assert "secret" not in got.text
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_failures(web: Any, serve: Any, debug: bool) -> None:
+    async def fails(request: Any) -> Any:
+        raise ZeroDivisionError("the reason")
+
+    async def late(request: Any) -> Any:
+        raise TimeoutError
+
+    app = web.Application(handler_args={"debug": debug})
+    app.router.add_get("/fails", fails)
+    app.router.add_get("/late", late)
+    server = serve(app)
+    got = server.get("/fails")
+    assert got.status == 500
+    assert ("Traceback" in got.text) == ("the reason" in got.text) == debug
+    assert server.get("/late").status == 504
