@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from fastaio import _core
+from fastaio import _core, web
 
 multidict = pytest.importorskip("multidict")
 
@@ -21,7 +21,12 @@ class Web(_core.Response, Stream):
     __slots__ = ()
 
 
-_core.response_setup(Web)
+@pytest.fixture(autouse=True)
+def set_up():
+    """json_response() makes instances of Web here, and of fastaio.web's elsewhere."""
+    _core.response_setup(Web)
+    yield
+    _core.response_setup(web.Response)
 
 
 @pytest.fixture(params=[_core.Response, Web, type("Sub", (Web,), {})])
