@@ -92,6 +92,9 @@ fio_request_keep(FioRequest *request)
 void
 fio_request_drop_conn(FioRequest *request)
 {
+    if (request->conn != NULL) {
+        Py_XSETREF(request->past_transport, Py_XNewRef(request->conn->transport));
+    }
     Py_CLEAR(request->conn);
 }
 
@@ -100,6 +103,7 @@ request_traverse(FioRequest *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->conn);
+    Py_VISIT(self->past_transport);
     Py_VISIT(self->match.route);
     Py_VISIT(self->match.decoded);
     Py_VISIT(self->body);
@@ -114,6 +118,7 @@ static int
 request_clear(FioRequest *self)
 {
     Py_CLEAR(self->conn);
+    Py_CLEAR(self->past_transport);
     fio_match_clear(&self->match);
     Py_CLEAR(self->body);
     Py_CLEAR(self->dict);

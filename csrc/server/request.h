@@ -38,14 +38,15 @@ typedef enum {
 
 typedef struct FioRequest {
     PyObject_HEAD
-    struct FioConn *conn; /* owned: NULL once the connection dropped the request */
-    fio_state *st;        /* borrowed: the type keeps the module alive */
-    fio_pool *pool;       /* held: where the memory goes back to */
-    fio_pool *head_pool;  /* held */
-    fio_head *head;       /* owned: of fio_head_new() */
-    const char *base;     /* the head's bytes: in the read buffer, or `kept` */
-    char *kept;           /* owned copy of head and complete body, or NULL */
-    fio_match match;      /* what it holds is owned while the request lives */
+    struct FioConn *conn;     /* owned: NULL once the connection dropped the request */
+    PyObject *past_transport; /* owned: of that connection, which still knows the addresses */
+    fio_state *st;            /* borrowed: the type keeps the module alive */
+    fio_pool *pool;           /* held: where the memory goes back to */
+    fio_pool *head_pool;      /* held */
+    fio_head *head;           /* owned: of fio_head_new() */
+    const char *base;         /* the head's bytes: in the read buffer, or `kept` */
+    char *kept;               /* owned copy of head and complete body, or NULL */
+    fio_match match;          /* what it holds is owned while the request lives */
     /* A body that was complete when the handler was called is `whole` (a view that moves to `kept`
      * with the head; whole_owner keeps joined chunks); else `body` is being fed. */
     fio_view whole;

@@ -267,6 +267,9 @@ extra_info(FioRequest *self, const char *name)
     PyObject *transport = fio_request_has(self, FIO_REQUEST_TRANSPORT)
                               ? Py_NewRef(self->made[FIO_REQUEST_TRANSPORT])
                               : make_transport(self);
+    if (transport == Py_None && self->past_transport != NULL) {
+        Py_SETREF(transport, Py_NewRef(self->past_transport));
+    }
     if (transport == Py_None) {
         return transport;
     }
