@@ -6,6 +6,7 @@ python -m benchmarks.report
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,13 @@ def origin(result: Mapping[str, Any]) -> str:
     """Where and with what a result was measured."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return (
-        f"``{result['command']}``, {result['date']}, {machine['cpu']} ({machine['cpus']} CPUs),\n"
-        f"Linux {machine['kernel']}, Python {machine['python']}; {versions}."
+    text = (
+        f"{result['date']}, {machine['cpu']} ({machine['cpus']} CPUs), Linux {machine['kernel']},"
+        f" Python {machine['python']}; {versions}. The command:"
     )
+    command = textwrap.wrap(result["command"], 90, break_long_words=False)
+    shell = " \\\n        ".join(command)
+    return f"{textwrap.fill(text, 98)}\n\n::\n\n    {shell}"
 
 
 def http_figures(result: Mapping[str, Any]) -> str:

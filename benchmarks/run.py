@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -356,7 +357,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n" + "\n".join(lines))
     if args.json:
         result = {
-            "command": " ".join(["python -m benchmarks.run", *(argv or sys.argv[1:])]),
+            "command": shlex.join(["python", "-m", "benchmarks.run", *(argv or sys.argv[1:])]),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "machine": machine(),
             "versions": versions(),

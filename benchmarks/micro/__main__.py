@@ -11,6 +11,7 @@ row says so; medians of the rounds. A row that a loop cannot run is blank.
 import argparse
 import fnmatch
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from benchmarks import measure, native
 from benchmarks.micro import inside, outside
+from benchmarks.micro.outside import NoSuchRowError
 from benchmarks.micro.loops import BARE, LOOPS, is_here
 from benchmarks.run import machine, versions
 from benchmarks.table import table
@@ -58,7 +60,7 @@ def figure(loop: str, name: str, milliseconds: int, folder: Path) -> float:
     if name in outside.ROWS:
         return outside.measured(loop, name, milliseconds, folder)
     if loop == BARE:
-        raise measure.ContenderError("no such row")
+        raise NoSuchRowError
     return inside_figure(loop, name)
 
 
@@ -74,6 +76,8 @@ def run_row(
                 continue
             try:
                 taken.setdefault(loop, []).append(figure(loop, name, args.ms, folder))
+            except NoSuchRowError:
+                continue
             except (measure.ContenderError, native.UnavailableError, OSError) as error:
                 troubles[loop] = str(error)
     return {loop: statistics.median(got) for loop, got in taken.items() if got}, troubles
@@ -134,13 +138,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n" + table("CPU us an operation", names, loops, cells))
     for name, got in troubles.items():
         for loop, text in got.items():
-            if text != "no such row":
-                print(f"  blank: {name}, {loop}: {text}")
+            print(f"  blank: {name}, {loop}: {text}")
     lines = verdict(figures)
     print("\n" + "\n".join(lines))
     if args.json:
         result = {
-            "command": " ".join(["python -m benchmarks.micro", *(argv or sys.argv[1:])]),
+            "command": shlex.join(["python", "-m", "benchmarks.micro", *(argv or sys.argv[1:])]),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "machine": machine(),
             "versions": versions(),

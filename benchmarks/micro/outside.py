@@ -24,6 +24,10 @@ SENDFILE_SIZE = 1 << 20
 SIZES = {"64 B": 64, "1 KiB": 1 << 10, "10 KiB": 10 << 10, "100 KiB": 100 << 10, "1 MiB": 1 << 20}
 
 
+class NoSuchRowError(Exception):
+    """The bare server has no such row."""
+
+
 @dataclass(frozen=True)
 class SocketRow:
     """One row: which server, which load."""
@@ -99,7 +103,7 @@ def _server(loop: str, row: SocketRow, folder: Path) -> Iterator[tuple[int, str]
         address = tempfile.mktemp(dir=folder)
     if loop == BARE:
         if row.bare is None:
-            raise measure.ContenderError("no such row")
+            raise NoSuchRowError
         program = native.program("micro/uvecho.c", with_libraries=True)
         command = [str(program), row.bare, address]
     else:
