@@ -5,6 +5,7 @@ python -m benchmarks.report
 
 import json
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from benchmarks.table import number
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.rst"
+LINE = 86
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -38,8 +40,12 @@ def origin(result: Mapping[str, Any]) -> str:
         f"{result['date']}, {machine['cpu']} ({machine['cpus']} CPUs), Linux {machine['kernel']},"
         f" Python {machine['python']}; {versions}. The command:"
     )
-    command = textwrap.wrap(result["command"], 90, break_long_words=False)
-    shell = " \\\n        ".join(command)
+    lines = [""]
+    for word in map(shlex.quote, shlex.split(result["command"])):
+        if len(lines[-1]) + len(word) > LINE:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    shell = " \\\n        ".join(lines)
     return f"{textwrap.fill(text, 98)}\n\n::\n\n    {shell}"
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from benchmarks import measure, native
 from benchmarks.micro import inside, outside
-from benchmarks.micro.outside import NoSuchRowError
 from benchmarks.micro.loops import BARE, LOOPS, is_here
+from benchmarks.micro.outside import NoSuchRowError
 from benchmarks.run import machine, versions
 from benchmarks.table import table
 
