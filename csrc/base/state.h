@@ -220,7 +220,7 @@
     X(mime_guess_type, "mimetypes", "guess_type")                           \
     X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                        \
     X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                      \
-    X(tb_format_exception, "traceback", "format_exception")                  \
+    X(tb_format_exception, "traceback", "format_exception")                 \
     X(types_MappingProxyType, "types", "MappingProxyType")                  \
     X(web_ETag, "fastaio.web.etag", "ETag")                                 \
     X(web_EntityTooLarge, "fastaio.web", "HTTPRequestEntityTooLarge")       \

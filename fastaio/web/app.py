@@ -110,9 +110,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             ("debug", debug is not ...),
         ):
             if given:
-                warnings.warn(
-                    f"{name} argument is deprecated", DeprecationWarning, stacklevel=2
-                )
+                warnings.warn(f"{name} argument is deprecated", DeprecationWarning, stacklevel=2)
         self.logger = logger
         self._router = UrlDispatcher() if router is None else router
         assert isinstance(self._router, UrlDispatcher), router

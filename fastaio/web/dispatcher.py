@@ -132,8 +132,7 @@ class UrlDispatcher(Mapping[str, AbstractResource]):
         for part in _NAME_SEPARATORS.split(name):
             if keyword.iskeyword(part):
                 raise ValueError(
-                    f"Incorrect route name {name!r}, "
-                    "python keywords cannot be used for route name"
+                    f"Incorrect route name {name!r}, python keywords cannot be used for route name"
                 )
             if not part.isidentifier():
                 raise ValueError(

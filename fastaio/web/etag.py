@@ -33,9 +33,7 @@ def format_etag(tag: ETag | str) -> str:
     """The field value of `tag`. ValueError when it is no tag or has a quote in it."""
     value = tag if isinstance(tag, str) else getattr(tag, "value", None)
     if not isinstance(value, str):
-        raise ValueError(
-            f"Unsupported etag type: {type(tag)}. etag must be str, ETag or None"
-        )
+        raise ValueError(f"Unsupported etag type: {type(tag)}. etag must be str, ETag or None")
     if value == ETAG_ANY:
         return value
     if not _VALUE.fullmatch(value):

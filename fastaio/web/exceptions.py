@@ -51,8 +51,14 @@ else:
     def _pass_on() -> None:
         for cls in Response.__mro__[:-1]:
             for name, value in vars(cls).items():
-                special = ("__getitem__", "__setitem__", "__delitem__", "__len__", "__iter__",
-                           "__contains__")
+                special = (
+                    "__getitem__",
+                    "__setitem__",
+                    "__delitem__",
+                    "__len__",
+                    "__iter__",
+                    "__contains__",
+                )
                 if name in vars(_Raisable) or (name.startswith("_") and name not in special):
                     continue
                 passed_on = _method_passed_on if callable(value) else _passed_on

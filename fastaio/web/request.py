@@ -216,9 +216,7 @@ class BaseRequest(_core.Request):
                 if 0 < self._client_max_fields <= len(form):
                     raise self._too_many_fields()
                 if not isinstance(part, BodyPartReader):
-                    raise ValueError(
-                        "To decode nested multipart you need to use custom reader"
-                    )
+                    raise ValueError("To decode nested multipart you need to use custom reader")
                 if part.name is None:
                     raise ValueError("Multipart field missing name.")
                 if part.filename:

@@ -128,8 +128,7 @@ class Resource(AbstractResource):
         taken = self._routes.get(method, self._any_route)
         if taken is not None:
             raise RuntimeError(
-                "Added route will never be executed, "
-                f"method {taken.method} is already registered"
+                f"Added route will never be executed, method {taken.method} is already registered"
             )
         route = ResourceRoute(method, handler, self, expect_handler=expect_handler)
         self.register_route(route)

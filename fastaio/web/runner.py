@@ -126,9 +126,7 @@ class ServerRunner(BaseRunner):
 
     __slots__ = ("_web_server",)
 
-    def __init__(
-        self, web_server: Server, *, handle_signals: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, web_server: Server, *, handle_signals: bool = False, **kwargs: Any) -> None:
         super().__init__(handle_signals=handle_signals, **kwargs)
         self._web_server = web_server
 
@@ -157,9 +155,7 @@ class AppRunner(BaseRunner):
     ) -> None:
         super().__init__(handle_signals=handle_signals, **kwargs)
         if not isinstance(app, Application):
-            raise TypeError(
-                f"The first argument should be web.Application instance, got {app!r}"
-            )
+            raise TypeError(f"The first argument should be web.Application instance, got {app!r}")
         self._kwargs["access_log_class"] = access_log_class
         self._app = app
 

@@ -48,7 +48,7 @@ def test_the_default_format(web: Any, logged: Any) -> None:
     (record,) = logged(AccessLogger.LOG_FORMAT, RAW)
     message = record.getMessage()
     assert re.fullmatch(
-        r'127\.0\.0\.1 \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
+        r"127\.0\.0\.1 \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "
         r'"GET /path\?q=%20 HTTP/1\.1" 200 \d+ "ref" "agent"',
         message,
     )

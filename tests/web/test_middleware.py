@@ -18,8 +18,6 @@ def adds(web: Any, name: str) -> Any:
     return run
 
 
-
-
 def simple(web: Any) -> Any:
     async def handler(request: Any) -> Any:
         return web.Response(text="OK")

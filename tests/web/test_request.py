@@ -125,7 +125,7 @@ def test_cookies(ask: Any, field: str, cookies: dict[str, str]) -> None:
 
 def test_content_type(ask: Any) -> None:
     look = attributes("content_type", "charset", "content_length")
-    headers = {"Content-Type": "Text/HTML; charset=\"UTF-16\"; x=y"}
+    headers = {"Content-Type": 'Text/HTML; charset="UTF-16"; x=y'}
     assert ask(look, "POST", "/", body=b"abc", headers=headers) == ("text/html", "UTF-16", 3)
     assert ask(look, "GET", "/") == ("application/octet-stream", None, None)
 

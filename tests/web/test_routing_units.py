@@ -208,9 +208,7 @@ def test_route_definitions(web: Any, router: Any, tmp_path: Path) -> None:
         "HEAD",
     ]  # fmt: skip
     assert router["g"].canonical == "/g"
-    assert repr(definitions[0]) == (
-        "<RouteDef GET /g -> 'handler', allow_head=True, name='g'>"
-    )
+    assert repr(definitions[0]) == ("<RouteDef GET /g -> 'handler', allow_head=True, name='g'>")
     assert repr(definitions[9]) == f"<StaticDef /s -> {tmp_path}>"
 
 
@@ -243,9 +241,7 @@ def test_bad_domains(web: Any, domain: Any, error: type[Exception]) -> None:
         web.Application().add_domain(domain, web.Application())
 
 
-@pytest.mark.parametrize(
-    ("prefix", "error"), [(1, TypeError), ("", ValueError), ("/", ValueError)]
-)
+@pytest.mark.parametrize(("prefix", "error"), [(1, TypeError), ("", ValueError), ("/", ValueError)])
 def test_bad_prefixes(web: Any, prefix: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         web.Application().add_subapp(prefix, web.Application())

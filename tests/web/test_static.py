@@ -57,9 +57,7 @@ def test_other_files(server: Any, folder: Path) -> None:
     answer = server.get("/static/empty.html")
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
     assert answer.headers["Content-Type"] == "text/html"
-    assert server.get("/static/unknown.zzz").headers["Content-Type"] == (
-        "application/octet-stream"
-    )
+    assert server.get("/static/unknown.zzz").headers["Content-Type"] == ("application/octet-stream")
 
 
 def test_head(server: Any) -> None:
