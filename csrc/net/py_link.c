@@ -161,7 +161,6 @@ static PyType_Slot link_slots[] = {
     {0, NULL},
 };
 
-/* Not immutable: asyncio.Protocol, its base, is not either. */
 /* Not immutable: no type may be that has a mutable base (deprecated from 3.12 on), and
  * asyncio.Protocol is one. */
 static PyType_Spec link_spec = {
