@@ -1,0 +1,1 @@
+"""``python -m fastaio`` and what it is made of."""
