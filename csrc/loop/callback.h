@@ -39,6 +39,7 @@ typedef struct {
     PyObject *const *args;
     Py_ssize_t nargs;
     PyObject *context; /* NULL: a copy of the current one */
+    PyObject *when;    /* what stands before the callback: a delay or a time; NULL: nothing */
 } fio_call;
 
 /* A new handle is not known to the garbage collector: while the loop owns it, the loop visits what

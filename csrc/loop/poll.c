@@ -4,6 +4,7 @@
 
 #include "loop/poll.h"
 
+#include "base/args.h"
 #include "base/errors.h"
 #include "loop/ready.h"
 #include "loop/report.h"
@@ -301,22 +302,47 @@ poll_add_checked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t 
     Py_RETURN_NONE;
 }
 
-PyObject *
-fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+/* add_reader() or add_writer() with some of its arguments by keyword. */
+static PyObject *
+poll_add_by_keyword(FioLoop *loop, const fio_params *params, PyObject *const *args,
+                    Py_ssize_t nargs, PyObject *kwnames, size_t offset)
 {
-    if (poll_check_args(loop, nargs, "add_reader") < 0) {
+    PyObject *named[2] = {NULL, NULL};
+    if (fio_args_parse(params, args, nargs, kwnames, named) < 0
+        || poll_check_args(loop, 2, params->function) < 0) {
         return NULL;
     }
-    return poll_add_checked(loop, args, nargs, offsetof(fio_poller, reader));
+    return poll_add_checked(loop, named, 2, offset);
+}
+
+static const char *const poll_add_names[] = {"fd", "callback", NULL};
+
+PyObject *
+fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const fio_params params = {"add_reader", poll_add_names, 2, 2};
+    size_t offset = offsetof(fio_poller, reader);
+    if (kwnames != NULL) {
+        return poll_add_by_keyword(loop, &params, args, nargs, kwnames, offset);
+    }
+    if (poll_check_args(loop, nargs, params.function) < 0) {
+        return NULL;
+    }
+    return poll_add_checked(loop, args, nargs, offset);
 }
 
 PyObject *
-fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (poll_check_args(loop, nargs, "add_writer") < 0) {
+    static const fio_params params = {"add_writer", poll_add_names, 2, 2};
+    size_t offset = offsetof(fio_poller, writer);
+    if (kwnames != NULL) {
+        return poll_add_by_keyword(loop, &params, args, nargs, kwnames, offset);
+    }
+    if (poll_check_args(loop, nargs, params.function) < 0) {
         return NULL;
     }
-    return poll_add_checked(loop, args, nargs, offsetof(fio_poller, writer));
+    return poll_add_checked(loop, args, nargs, offset);
 }
 
 PyObject *
@@ -422,16 +448,30 @@ fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file)
     return poll_remove(loop, file, offsetof(fio_poller, writer));
 }
 
+static const char *const poll_remove_names[] = {"fd", NULL};
+
 PyObject *
-fio_poll_remove_reader(FioLoop *loop, PyObject *file)
+fio_poll_remove_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return poll_check_free(loop, file) < 0 ? NULL : fio_poll_remove_reader_unchecked(loop, file);
+    static const fio_params params = {"remove_reader", poll_remove_names, 1, 1};
+    PyObject *file = NULL;
+    if (fio_args_parse(&params, args, nargs, kwnames, &file) < 0
+        || poll_check_free(loop, file) < 0) {
+        return NULL;
+    }
+    return fio_poll_remove_reader_unchecked(loop, file);
 }
 
 PyObject *
-fio_poll_remove_writer(FioLoop *loop, PyObject *file)
+fio_poll_remove_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return poll_check_free(loop, file) < 0 ? NULL : fio_poll_remove_writer_unchecked(loop, file);
+    static const fio_params params = {"remove_writer", poll_remove_names, 1, 1};
+    PyObject *file = NULL;
+    if (fio_args_parse(&params, args, nargs, kwnames, &file) < 0
+        || poll_check_free(loop, file) < 0) {
+        return NULL;
+    }
+    return fio_poll_remove_writer_unchecked(loop, file);
 }
 
 int

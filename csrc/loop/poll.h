@@ -5,15 +5,21 @@
 
 #include "loop/callback.h"
 
-/* METH_FASTCALL: (fd, callback, *args). The two with an underscore return the Handle. */
-PyObject *fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
-PyObject *fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
+/* METH_FASTCALL | METH_KEYWORDS: (fd, callback, *args). */
+PyObject *fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
+PyObject *fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
+/* METH_FASTCALL: (fd, callback, *args) for asyncio's own code; return the Handle. */
 PyObject *fio_poll_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
 PyObject *fio_poll_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
 
-/* METH_O: (fd). True if there was one. */
-PyObject *fio_poll_remove_reader(FioLoop *loop, PyObject *file);
-PyObject *fio_poll_remove_writer(FioLoop *loop, PyObject *file);
+/* METH_FASTCALL | METH_KEYWORDS: (fd). True if there was one. */
+PyObject *fio_poll_remove_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames);
+PyObject *fio_poll_remove_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames);
+/* METH_O: the same for asyncio's own code. */
 PyObject *fio_poll_remove_reader_unchecked(FioLoop *loop, PyObject *file);
 PyObject *fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file);
 

@@ -199,19 +199,25 @@ typedef struct {
 } loop_call_params;
 
 static int
-loop_parse_call_keywords(fio_state *st, const loop_call_params *params, PyObject *const *values,
-                         PyObject *kwnames, fio_call *call)
+loop_parse_call_keyword(fio_state *st, const loop_call_params *params, PyObject *name,
+                        PyObject *value, fio_call *call)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        if (name != st->str_context && PyUnicode_Compare(name, st->str_context) != 0) {
-            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
-                         params->name, name);
-            return -1;
-        }
-        call->context = values[i] == Py_None ? NULL : values[i];
+    if (name == st->str_context || PyUnicode_Compare(name, st->str_context) == 0) {
+        call->context = value == Py_None ? NULL : value;
+        return 0;
     }
-    return 0;
+    if (call->callback == NULL && PyUnicode_CompareWithASCIIString(name, "callback") == 0) {
+        call->callback = value;
+        return 0;
+    }
+    if (params->leading != NULL && call->when == NULL
+        && PyUnicode_CompareWithASCIIString(name, params->leading) == 0) {
+        call->when = value;
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", params->name,
+                 name);
+    return -1;
 }
 
 static int
@@ -219,23 +225,29 @@ loop_parse_call(FioLoop *self, const loop_call_params *params, PyObject *const *
                 Py_ssize_t nargs, PyObject *kwnames, fio_call *call)
 {
     Py_ssize_t leading = params->leading != NULL;
-    if (FIO_UNLIKELY(nargs < leading + 1)) {
+    call->when = leading > 0 && nargs > 0 ? args[0] : NULL;
+    call->callback = nargs > leading ? args[leading] : NULL;
+    call->args = args + leading + 1;
+    call->nargs = nargs > leading + 1 ? nargs - leading - 1 : 0;
+    call->context = NULL;
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (loop_parse_call_keyword(self->st, params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i],
+                                    call)
+            < 0) {
+            return -1;
+        }
+    }
+    bool no_when = leading > 0 && call->when == NULL;
+    if (FIO_UNLIKELY(no_when || call->callback == NULL)) {
         PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'",
-                     params->name, nargs < leading ? params->leading : "callback");
+                     params->name, no_when ? params->leading : "callback");
         return -1;
     }
-    call->callback = args[leading];
-    call->args = args + leading + 1;
-    call->nargs = nargs - leading - 1;
-    call->context = NULL;
-    if (kwnames == NULL) {
-        return 0;
-    }
-    return loop_parse_call_keywords(self->st, params, args + nargs, kwnames, call);
+    return 0;
 }
 
 PyDoc_STRVAR(loop_call_soon_doc,
-             "call_soon($self, callback, /, *args, context=None)\n"
+             "call_soon($self, callback, *args, context=None)\n"
              "--\n\n"
              "Call callback(*args) in the next turn; returns an asyncio.Handle.\n\n"
              "Callbacks run in the order they were given, each once, in context (a\n"
@@ -258,7 +270,7 @@ loop_call_soon(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
 }
 
 PyDoc_STRVAR(loop_call_soon_threadsafe_doc,
-             "call_soon_threadsafe($self, callback, /, *args, context=None)\n"
+             "call_soon_threadsafe($self, callback, *args, context=None)\n"
              "--\n\n"
              "call_soon() from any thread or signal handler: wakes the loop.");
 
@@ -299,7 +311,7 @@ loop_add_timer(FioLoop *self, double when, PyObject *when_object, const fio_call
 }
 
 PyDoc_STRVAR(loop_call_at_doc,
-             "call_at($self, when, callback, /, *args, context=None)\n"
+             "call_at($self, when, callback, *args, context=None)\n"
              "--\n\n"
              "Call callback(*args) at when, in seconds of time(); returns an asyncio.TimerHandle.");
 
@@ -311,22 +323,22 @@ loop_call_at(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *k
     if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
         return NULL;
     }
-    if (args[0] == Py_None) {
+    if (call.when == Py_None) {
         PyErr_SetString(PyExc_TypeError, "when cannot be None");
         return NULL;
     }
-    double when = PyFloat_AsDouble(args[0]);
+    double when = PyFloat_AsDouble(call.when);
     if ((when == -1.0 && PyErr_Occurred()) || loop_check_closed(self) < 0) {
         return NULL;
     }
     if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, true) < 0) {
         return NULL;
     }
-    return loop_add_timer(self, when, PyFloat_CheckExact(args[0]) ? NULL : args[0], &call);
+    return loop_add_timer(self, when, PyFloat_CheckExact(call.when) ? NULL : call.when, &call);
 }
 
 PyDoc_STRVAR(loop_call_later_doc,
-             "call_later($self, delay, callback, /, *args, context=None)\n"
+             "call_later($self, delay, callback, *args, context=None)\n"
              "--\n\n"
              "Call callback(*args) after delay seconds; returns an asyncio.TimerHandle.");
 
@@ -338,11 +350,11 @@ loop_call_later(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
         return NULL;
     }
-    if (args[0] == Py_None) {
+    if (call.when == Py_None) {
         PyErr_SetString(PyExc_TypeError, "delay must not be None");
         return NULL;
     }
-    double delay = PyFloat_AsDouble(args[0]);
+    double delay = PyFloat_AsDouble(call.when);
     if ((delay == -1.0 && PyErr_Occurred()) || loop_check_closed(self) < 0) {
         return NULL;
     }
@@ -710,8 +722,10 @@ static PyMethodDef loop_methods[] = {
      loop_signal_wakeup_fd_doc},
     {"_watched", (PyCFunction)fio_poll_watched, METH_O, loop_watched_doc},
     {"_write_to_self", (PyCFunction)loop_write_to_self, METH_NOARGS, loop_write_to_self_doc},
-    {"add_reader", FIO_METHOD(fio_poll_add_reader), METH_FASTCALL, loop_add_reader_doc},
-    {"add_writer", FIO_METHOD(fio_poll_add_writer), METH_FASTCALL, loop_add_writer_doc},
+    {"add_reader", FIO_METHOD(fio_poll_add_reader), METH_FASTCALL | METH_KEYWORDS,
+     loop_add_reader_doc},
+    {"add_writer", FIO_METHOD(fio_poll_add_writer), METH_FASTCALL | METH_KEYWORDS,
+     loop_add_writer_doc},
     {"call_at", FIO_METHOD(loop_call_at), METH_FASTCALL | METH_KEYWORDS, loop_call_at_doc},
     {"call_later", FIO_METHOD(loop_call_later), METH_FASTCALL | METH_KEYWORDS, loop_call_later_doc},
     {"call_soon", FIO_METHOD(loop_call_soon), METH_FASTCALL | METH_KEYWORDS, loop_call_soon_doc},
@@ -724,8 +738,10 @@ static PyMethodDef loop_methods[] = {
     {"get_debug", (PyCFunction)loop_get_debug, METH_NOARGS, loop_get_debug_doc},
     {"is_closed", (PyCFunction)loop_is_closed, METH_NOARGS, loop_is_closed_doc},
     {"is_running", (PyCFunction)loop_is_running, METH_NOARGS, loop_is_running_doc},
-    {"remove_reader", (PyCFunction)fio_poll_remove_reader, METH_O, loop_remove_reader_doc},
-    {"remove_writer", (PyCFunction)fio_poll_remove_writer, METH_O, loop_remove_writer_doc},
+    {"remove_reader", FIO_METHOD(fio_poll_remove_reader), METH_FASTCALL | METH_KEYWORDS,
+     loop_remove_reader_doc},
+    {"remove_writer", FIO_METHOD(fio_poll_remove_writer), METH_FASTCALL | METH_KEYWORDS,
+     loop_remove_writer_doc},
     {"sock_recv", FIO_METHOD(fio_sock_recv), METH_FASTCALL | METH_KEYWORDS, loop_sock_recv_doc},
     {"sock_recv_into", FIO_METHOD(fio_sock_recv_into), METH_FASTCALL | METH_KEYWORDS,
      loop_sock_recv_into_doc},
