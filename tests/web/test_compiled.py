@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def application() -> web.Application:
     app.router.add_post("/a", handler)
     app.router.add_put("/a/{other}", handler)
     app.router.add_route("*", "/any/{x}", handler)
-    app.router.add_static("/static", "tests")
+    app.router.add_static("/static", Path(__file__).parent)
     inner.router.add_get("", handler)
     inner.router.add_get("/{x}", handler)
     innermost.router.add_delete("/a/{x}", handler)
