@@ -41,11 +41,15 @@ link_connection_made(FioLink *self, PyObject *transport)
                                   transport);
         Py_RETURN_NONE;
     }
+    if (self->foreign != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the protocol is connected already");
+        return NULL;
+    }
     PyObject *wire = fio_foreign_new(st, transport);
     if (wire == NULL) {
         return NULL;
     }
-    Py_XSETREF(self->foreign, Py_NewRef(wire));
+    self->foreign = Py_NewRef(wire);
     self->link.ops->connected(&self->link, &((FioForeignWire *)wire)->wire, transport);
     Py_DECREF(wire);
     Py_RETURN_NONE;

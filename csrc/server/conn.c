@@ -219,6 +219,13 @@ conn_on_connected(fio_link *link, fio_wire *wire, PyObject *transport)
 {
     FioConn *conn = conn_of(link);
     FioServer *server = conn->server;
+    if (conn->wire == wire) {
+        return; /* somebody called connection_made() once more */
+    }
+    if (conn->wire != NULL || conn->phase != FIO_PHASE_HEAD) {
+        wire->ops->abort(wire); /* a protocol serves one connection in its life */
+        return;
+    }
     if (fio_server_bind(server) < 0) {
         PyErr_WriteUnraisable((PyObject *)conn);
         wire->ops->abort(wire);

@@ -41,6 +41,7 @@ typedef struct FioConn {
     uint8_t paused;      /* reasons why reading is paused; private to conn*.c */
     bool keep_alive;     /* after the current answer, which may clear it before its head is out */
     bool answer_started; /* output of the current answer is out: no other status can be sent */
+    bool answer_ended;   /* and all of it */
     bool continue_owed;  /* the client waits for "100 Continue" */
     bool body_unread;    /* of the current request: has to be drained or the connection closed */
     bool eof;            /* the peer will send no more */

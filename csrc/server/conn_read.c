@@ -73,7 +73,7 @@ conn_body_piece(FioConn *conn, fio_view piece)
         Py_DECREF(exc);
         return false;
     }
-    return true;
+    return conn->parser != NULL; /* whoever was woken may have closed the connection */
 }
 
 static void
@@ -218,6 +218,10 @@ conn_take_body(FioConn *conn, fio_view rest, size_t *used)
         fio_conn_refuse(conn, -status, conn->parser->error);
         return false;
     }
+    if (conn->phase != FIO_PHASE_HANDLING) {
+        fio_conn_drop_request(conn); /* closed meanwhile, as in conn_make_request() */
+        return false;
+    }
     if (body.complete) {
         fio_conn_drop_parser(conn);
     }
@@ -268,10 +272,17 @@ conn_make_request(FioConn *conn, const char *base)
         fio_conn_refuse(conn, 503, "out of memory");
         return false;
     }
+    if (conn->phase != FIO_PHASE_HEAD) {
+        /* Memory was collected for it, and a finaliser closed the connection. */
+        fio_request_drop_conn(request);
+        Py_DECREF(request);
+        return false;
+    }
     request->max_size = server->client_max_size;
     conn->request = request;
     conn->phase = FIO_PHASE_HANDLING;
     conn->answer_started = false;
+    conn->answer_ended = false;
     conn->continue_owed = false;
     conn->body_unread = false;
     conn->refusal = 0;

@@ -51,6 +51,10 @@ conn_traverse(FioConn *self, visitproc visit, void *arg)
 static int
 conn_clear(FioConn *self)
 {
+    self->wire = NULL;
+    if (self->request != NULL && self->request->body != NULL) {
+        fio_body_detach(self->request->body); /* whoever holds it must not ask us for more */
+    }
     Py_CLEAR(self->transport);
     Py_CLEAR(self->request);
     Py_CLEAR(self->task);

@@ -1,6 +1,7 @@
 """ServerProtocol driven by hand, over a transport that only remembers."""
 
 import asyncio
+import contextlib
 import gc
 import weakref
 
@@ -228,3 +229,115 @@ def test_a_loop_closed_over_a_connection_leaks_nothing(state):
     del loop
     gc.collect()
     assert [ref() for ref in refs] == [None, None]
+
+
+def test_a_protocol_serves_one_connection(run):
+    async def main():
+        protocol, transport = connected(path)
+        other = Transport(ServerProtocol(protocol.server), asyncio.get_running_loop())
+        for again in (transport, other):
+            with pytest.raises(RuntimeError, match="connected already"):
+                protocol.connection_made(again)
+        assert protocol.server.connections == [protocol]
+        protocol.data_received(HEAD % b"/a")
+        assert transport.written.endswith(b"/a")
+        protocol.connection_lost(None)
+
+        late = Transport(protocol, asyncio.get_running_loop())
+        protocol.connection_made(late)
+        assert late.closing
+        await asyncio.sleep(0)
+        assert protocol.server.connection_count == 0
+
+    run(main())
+
+
+def test_a_protocol_given_to_several_streams_serves_the_first():
+    async def main():
+        loop = asyncio.get_running_loop()
+        protocol = ServerProtocol(HttpServer(path))
+        listener = await loop.create_server(lambda: protocol, "127.0.0.1", 0)
+        address = listener.sockets[0].getsockname()
+        reader, writer = await asyncio.open_connection(*address)
+        for _ in range(2):
+            other, other_writer = await asyncio.open_connection(*address)
+            with contextlib.suppress(ConnectionResetError):
+                assert await other.read() == b""
+            other_writer.close()
+        assert protocol.server.connection_count == 0
+        writer.close()
+        listener.close()
+        await listener.wait_closed()
+
+    with asyncio.Runner(loop_factory=fastaio.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main(), 20))
+
+
+class Closing:
+    """Garbage that closes connections when it is collected."""
+
+    def __init__(self, close):
+        self.close = close
+        self.itself = self
+
+    def __del__(self):
+        self.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n"
+
+
+@pytest.mark.parametrize("data", [HEAD % b"/", CHUNKED, CHUNKED + b"0\r\n\r\n"])
+@pytest.mark.parametrize("end", ["abort", "hand_over"])
+def test_a_collection_may_close_the_connection_at_any_allocation(run, data, end):
+    kept = []
+
+    async def handler(request):
+        kept.append(request)  # no memory of a request before is there to be used again
+        return Response(text=(await request.read()).decode())
+
+    async def main():
+        for count in range(1, 40):
+            protocol, transport = connected(handler)
+            if end == "abort":
+                Closing(protocol.abort)
+            else:
+                Closing(lambda protocol=protocol: protocol.hand_over(asyncio.Protocol()))
+            before = gc.get_threshold()
+            gc.set_threshold(count)
+            try:
+                protocol.data_received(data)
+                if data is CHUNKED and protocol.transport is not None:
+                    protocol.data_received(b"1\r\nd\r\n")
+            finally:
+                gc.set_threshold(*before)
+            gc.collect()
+            assert transport.closing or protocol.transport is None
+            await asyncio.sleep(0)
+
+    gc.collect()
+    run(main())
+
+
+def test_a_body_outlives_its_connection():
+    kept = []
+
+    async def handler(request):
+        kept.append(request.content)
+        await asyncio.get_running_loop().create_future()
+
+    async def main():
+        protocol, _ = connected(handler)
+        protocol.data_received(CHUNKED)
+        return weakref.ref(protocol)
+
+    loop = fastaio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    ref = loop.run_until_complete(main())
+    loop.close()
+    del loop
+    gc.collect()
+    assert ref() is None
+    assert kept[0].read_nowait() == b"abc"
+    with pytest.raises(RuntimeError, match="closed"):
+        kept[0].read().send(None)
