@@ -65,6 +65,14 @@ task_materialise(PyObject *task)
     return result;
 }
 
+/* Task.__init__(), which task_init() calls, would exchange the coroutine that runs now. */
+static int
+task_refuse_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyErr_SetString(PyExc_RuntimeError, "the task of a handler cannot be initialised again");
+    return -1;
+}
+
 static PyObject *
 task_getattro(PyObject *self, PyObject *name)
 {
@@ -360,11 +368,17 @@ fio_handler_surface(fio_handling *handling)
  */
 
 static PyType_Slot task_slots[] = {
-    {Py_tp_traverse, task_traverse}, {Py_tp_clear, task_clear},
-    {Py_tp_getattro, task_getattro}, {Py_tp_setattro, task_setattro},
-    {Py_tp_hash, task_hash},         {Py_tp_richcompare, task_richcompare},
-    {Py_tp_repr, task_repr},         {Py_tp_iter, task_await},
-    {Py_am_await, task_await},       {0, NULL},
+    {Py_tp_traverse, task_traverse},
+    {Py_tp_clear, task_clear},
+    {Py_tp_getattro, task_getattro},
+    {Py_tp_setattro, task_setattro},
+    {Py_tp_hash, task_hash},
+    {Py_tp_richcompare, task_richcompare},
+    {Py_tp_repr, task_repr},
+    {Py_tp_iter, task_await},
+    {Py_am_await, task_await},
+    {Py_tp_init, task_refuse_init},
+    {0, NULL},
 };
 
 int

@@ -155,6 +155,21 @@ steps_may_run(const FioSteps *self)
     return true;
 }
 
+/* After the application ran; an exception that is set stays so. */
+static void
+steps_end_run(FioSteps *self, PySendResult sent)
+{
+    self->running = false;
+    if (sent == PYGEN_NEXT) {
+        return;
+    }
+    PyObject *exc = sent == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
+    steps_close_state(self);
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+    }
+}
+
 static PySendResult
 steps_send_value(FioSteps *self, PyObject *value, PyObject **result)
 {
@@ -174,14 +189,7 @@ steps_send_value(FioSteps *self, PyObject *value, PyObject **result)
     }
     self->running = true;
     PySendResult sent = fio_handling_send(&self->handling, value, result);
-    self->running = false;
-    if (sent != PYGEN_NEXT) {
-        PyObject *exc = sent == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
-        steps_close_state(self);
-        if (exc != NULL) {
-            PyErr_SetRaisedException(exc);
-        }
-    }
+    steps_end_run(self, sent);
     return sent;
 }
 
@@ -221,7 +229,9 @@ steps_throw_exception(FioSteps *self, PyObject *exc, PyObject **result)
         return steps_deliver_end(self, result);
     }
     if (self->state == FIO_STEPS_HELD) {
+        self->running = true; /* cancel() may be anybody's: nobody runs or closes us in it */
         int is_told = steps_cancel_awaited(self, exc);
+        self->running = false;
         if (is_told < 0) {
             return PYGEN_ERROR;
         }
@@ -233,14 +243,7 @@ steps_throw_exception(FioSteps *self, PyObject *exc, PyObject **result)
     self->state = FIO_STEPS_LIVE;
     self->running = true;
     PySendResult sent = handling_throw(self->st, &self->handling, exc, result);
-    self->running = false;
-    if (sent != PYGEN_NEXT) {
-        PyObject *raised = sent == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
-        steps_close_state(self);
-        if (raised != NULL) {
-            PyErr_SetRaisedException(raised);
-        }
-    }
+    steps_end_run(self, sent);
     return sent;
 }
 

@@ -399,3 +399,55 @@ def test_debug_mode(run, serving, req):
             assert b"HandlerTask pending" in (await client.ask(req())).body
 
     run(main(), debug=True)
+
+
+def test_a_handlers_task_is_not_initialised_again(run, serving, req):
+    async def other():
+        pass
+
+    async def handler(request):
+        coroutine = other()
+        if request.path == "/waits":
+            await asyncio.sleep(0)
+        try:
+            with pytest.raises(RuntimeError, match="initialised again"):
+                asyncio.current_task().__init__(coroutine)
+        finally:
+            coroutine.close()
+        await asyncio.sleep(0)
+        return Response(text="ok")
+
+    async def main():
+        async with serving(handler) as server:
+            client = await server.connect()
+            assert (await client.ask(req("/"))).body == b"ok"
+            assert (await client.ask(req("/waits"))).body == b"ok"
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_cancelled_future_cannot_end_its_handler_meanwhile(run, serving, req, is_cancelled):
+    refused = []
+
+    class Meddler(asyncio.Future):
+        def cancel(self, msg=None):
+            coroutine = self.task.get_coro()
+            for meddle in (coroutine.close, lambda: coroutine.send(None)):
+                try:
+                    meddle()
+                except ValueError as error:
+                    refused.append(str(error))
+            return super().cancel(msg) if is_cancelled else False
+
+    async def handler(request):
+        future = Meddler()
+        future.task = asyncio.current_task()
+        future.task.cancel()
+        try:
+            await future
+        except asyncio.CancelledError:
+            return Response(text="cancelled")
+
+    assert serve_once(run, serving, req, handler) == ["cancelled"]
+    assert refused == ["coroutine already executing"] * 2
