@@ -62,7 +62,7 @@ answer(fio_handling *handling, PyObject *object)
         PyErr_SetString(PyExc_RuntimeError, "another response was already sent to this request");
         return fio_dispatch_raised(handling);
     }
-    if (conn->answer_started && response->eof_sent) {
+    if (conn->answer_ended && response->eof_sent) {
         fio_conn_answered(conn, object, response->status);
         return 0;
     }
@@ -74,7 +74,9 @@ answer(fio_handling *handling, PyObject *object)
     if (sent > 0) {
         return answer_by_finish(handling, object);
     }
-    fio_conn_answered(conn, object, response->status);
+    if (is_awaited(handling)) { /* the application's part in the head may have ended it */
+        fio_conn_answered(conn, object, response->status);
+    }
     return 0;
 }
 

@@ -399,6 +399,47 @@ plan_framing(head_plan *plan, const fio_head *head)
     return 0;
 }
 
+static int
+put_plain_head(head_plan *plan)
+{
+    const size_t before = fio_buf_size(plan->out);
+    if (write_plain_head(plan) < 0) {
+        plan->out->end = plan->out->start + before;
+        return -1;
+    }
+    return 0;
+}
+
+static int
+raise_answered(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "another response was already sent to this request");
+    return -1;
+}
+
+/* Fields and cookies may run the application's code, which may write, answer or close itself: the
+ * head is made apart and put behind the output there is then. */
+static int
+put_full_head(head_plan *plan, FioConn *conn)
+{
+    fio_buf head = {0};
+    plan->out = &head;
+    int status = write_full_head(plan);
+    fio_buf *out = fio_conn_output(conn);
+    if (status == 0 && out == NULL) {
+        PyErr_SetString(PyExc_ConnectionResetError, "Cannot write to closing transport");
+        status = -1;
+    }
+    if (status == 0 && conn->answer_started) {
+        status = raise_answered();
+    }
+    if (status == 0) {
+        status = fio_buf_append(out, fio_buf_data(&head), fio_buf_size(&head));
+    }
+    fio_buf_free(&head);
+    return status;
+}
+
 int
 fio_response_start(FioResponse *self, FioRequest *request, FioConn *conn, int64_t length,
                    fio_view extra)
@@ -407,6 +448,9 @@ fio_response_start(FioResponse *self, FioRequest *request, FioConn *conn, int64_
     if (out == NULL) {
         PyErr_SetString(PyExc_ConnectionResetError, "Cannot write to closing transport");
         return -1;
+    }
+    if (conn->answer_started) {
+        return raise_answered();
     }
     const fio_head *head = request->head;
     head_plan plan = {.response = self,
@@ -419,10 +463,8 @@ fio_response_start(FioResponse *self, FioRequest *request, FioConn *conn, int64_
     if (plan_framing(&plan, head) < 0) {
         return -1;
     }
-    size_t before = fio_buf_size(out);
     bool plain = self->headers == NULL && self->cookies == NULL && !self->framed;
-    if ((plain ? write_plain_head(&plan) : write_full_head(&plan)) < 0) {
-        out->end = out->start + before;
+    if ((plain ? put_plain_head(&plan) : put_full_head(&plan, conn)) < 0) {
         return -1;
     }
     self->left = plan.say_length && !self->no_body ? length : -1;
@@ -484,6 +526,7 @@ fio_response_finish(FioResponse *self, FioConn *conn)
         conn->keep_alive = false;
     }
     self->eof_sent = true;
+    conn->answer_ended = true;
     Py_CLEAR(self->request);
     fio_conn_written(conn);
     return 0;
@@ -536,14 +579,15 @@ send_whole(FioResponse *self, FioRequest *request, FioConn *conn)
                      (long long)length, body.size);
         return -1;
     }
-    if (fio_response_start(self, request, conn, length, (fio_view){"", 0}) < 0) {
-        return -1;
+    PyObject *object = body.base == NULL ? NULL : Py_NewRef(self->body);
+    int status = fio_response_start(self, request, conn, length, (fio_view){"", 0});
+    if (status == 0 && object != NULL) {
+        /* Looked at anew: the head may have run code that changed a bytearray. */
+        PyObject *owner = PyByteArray_CheckExact(object) ? NULL : object;
+        status = fio_response_write(self, conn, fio_body_view(object), owner);
     }
-    PyObject *owner = self->body == NULL || PyByteArray_CheckExact(self->body) ? NULL : self->body;
-    if (fio_response_write(self, conn, body, owner) < 0) {
-        return -1;
-    }
-    return fio_response_finish(self, conn);
+    Py_XDECREF(object);
+    return status < 0 ? -1 : fio_response_finish(self, conn);
 }
 
 int
@@ -552,10 +596,10 @@ fio_response_send(FioResponse *response, FioRequest *request, FioConn *conn)
     if (fio_conn_output(conn) == NULL) {
         return 0;
     }
-    if (response->eof_sent) {
-        if (conn->answer_started) {
-            return 0;
-        }
+    if (response->eof_sent && conn->answer_ended) {
+        return 0;
+    }
+    if (response->prepared && (response->request == NULL || response->request->conn != conn)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "the response was sent before; every request needs one of its own");
         return -1;

@@ -560,3 +560,111 @@ def test_variables_of_the_path(run, serving, req):
             assert (await client.ask(req("/nothing"))).status == 404
 
     run(main())
+
+
+def test_a_response_prepared_for_another_connection(run, serving, req):
+    shared = Response(text="shared")
+
+    async def main():
+        prepared, other_done = asyncio.Event(), asyncio.Event()
+
+        async def handler(request):
+            if request.path == "/first":
+                await shared.prepare(request)
+                prepared.set()
+                await other_done.wait()
+            return shared
+
+        async with serving(handler) as server:
+            first, second = await server.connect(), await server.connect()
+            await first.send(req("/first"))
+            await prepared.wait()
+            assert (await second.ask(req("/second"))).status == 500
+            other_done.set()
+            assert (await first.read()).body == b"shared"
+
+    run(main())
+
+
+def test_an_old_response_does_not_end_a_stream(run, serving, req):
+    old = []
+
+    async def handler(request):
+        stream = StreamResponse()
+        await stream.prepare(request)
+        if not old:
+            await stream.write_eof(b"all")
+            old.append(stream)
+        await asyncio.sleep(0)
+        return old[0]
+
+    async def main():
+        async with serving(handler) as server:
+            client = await server.connect()
+            assert (await client.ask(req())).body == b"all"
+            with pytest.raises(asyncio.IncompleteReadError):
+                await client.ask(req())
+
+    run(main())
+
+
+def test_a_request_has_one_head(ask):
+    async def handler(request):
+        stream = StreamResponse()
+        await stream.prepare(request)
+        with pytest.raises(RuntimeError, match="already sent"):
+            await StreamResponse().prepare(request)
+        await stream.write_eof(b"one")
+        return stream
+
+    assert ask(handler).body == b"one"
+
+
+@pytest.mark.parametrize(
+    "act", ["write", "fail", "hand over", "close", "answer", "change the body"]
+)
+def test_a_head_made_by_the_application_that_does_something_else(run, serving, req, act):
+    class Morsel(http.cookies.Morsel):
+        def OutputString(self, *args):  # noqa: N802
+            request, response = self.made_for
+            if act in ("write", "fail"):
+                request.transport.write(b"!" * 100_000)
+            if act == "fail":
+                raise ZeroDivisionError
+            if act == "hand over":
+                request.protocol.hand_over(asyncio.Protocol())
+            if act == "close":
+                request.protocol.abort()
+            if act == "answer":
+                StreamResponse().prepare(request)
+            if act == "change the body":
+                response.body.clear()
+            return "a=b"
+
+    async def handler(request):
+        if request.path == "/plain":
+            return Response(text="plain")
+        response = Response(body=bytearray(b"y" * 1000))
+        morsel = Morsel()
+        morsel.set("a", "b", "b")
+        morsel.made_for = request, response
+        dict.__setitem__(response.cookies, "a", morsel)
+        return response
+
+    async def main():
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send(req("/plain") + req("/evil"))
+            if act in ("write", "fail"):
+                client.end()
+                received = await client.reader.read()
+                assert received.count(b"!") == 100_000
+                assert received.count(b"\r\n\r\n") == 2  # whole heads, neither lost nor twice
+                assert (b"HTTP/1.1 500 " in received) == (act == "fail")
+            for connection in server.http.connections:
+                connection.abort()
+            other = await server.connect()
+            assert (await other.ask(req("/plain"))).body == b"plain"
+            client.abort()
+
+    run(main())
