@@ -28,21 +28,26 @@ static int
 task_init(fio_state *st, PyObject *task, FioSteps *steps, FioServer *server, PyObject *context)
 {
     task_part *part = part_of(st, task);
-    part->real = true; /* before anything that may ask something of the task */
-    part->steps = steps;
     PyObject *args = PyTuple_Pack(1, (PyObject *)steps);
     PyObject *kwargs = PyDict_New();
     int result = -1;
     if (args != NULL && kwargs != NULL && PyDict_SetItem(kwargs, st->str_loop, server->loop) == 0
         && PyDict_SetItem(kwargs, st->str_context, context) == 0) {
-        result = ((PyTypeObject *)st->aio_Task)->tp_init(task, args, kwargs);
+        result = 0;
+    }
+    if (!part->real) { /* else a finaliser that ran in an allocation asked something of it */
+        part->real = true;
+        part->steps = steps;
+        if (result == 0) {
+            result = ((PyTypeObject *)st->aio_Task)->tp_init(task, args, kwargs);
+        }
+        if (result < 0) {
+            part->steps = NULL;
+        }
+        PyObject_GC_Track(task);
     }
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
-    if (result < 0) {
-        part->steps = NULL;
-    }
-    PyObject_GC_Track(task);
     return result;
 }
 

@@ -341,3 +341,26 @@ def test_a_body_outlives_its_connection():
     assert kept[0].read_nowait() == b"abc"
     with pytest.raises(RuntimeError, match="closed"):
         kept[0].read().send(None)
+
+
+def test_a_collection_may_ask_something_of_the_task(run):
+    async def handler(request):
+        task = asyncio.current_task()
+        Closing(request.protocol.server.cancel_handlers)
+        threshold = gc.get_threshold()
+        gc.set_threshold(1)
+        name = task.get_name()
+        gc.set_threshold(*threshold)
+        assert task in asyncio.all_tasks()
+        return Response(text=name)
+
+    async def main():
+        protocol, transport = connected(handler)
+        protocol.data_received(HEAD % b"/")
+        assert b"Task-" in transport.written
+        transport.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    gc.collect()
+    run(main())
