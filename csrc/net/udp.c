@@ -206,11 +206,12 @@ fio_datagram_send(FioDatagram *self, PyObject *data, PyObject *address)
     else if (!self->connected && address == NULL) {
         datagram.address = Py_None; /* the socket says what is wrong with it */
     }
-    if (queue_reserve(self) < 0) {
+    datagram.data = PyBytes_FromObject(data); /* may run code that sends, too */
+    if (datagram.data == NULL) {
         return -1;
     }
-    datagram.data = PyBytes_FromObject(data);
-    if (datagram.data == NULL) {
+    if (queue_reserve(self) < 0) {
+        Py_DECREF(datagram.data);
         return -1;
     }
     Py_XINCREF(datagram.address);

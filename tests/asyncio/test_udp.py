@@ -229,3 +229,37 @@ def test_raising_protocol_goes_on(run):
             await end
 
     run(main())
+
+
+def test_a_message_whose_making_sends_messages(run):
+    class Message(bytes):
+        made = False
+
+        def __buffer__(self, flags):  # asked for from Python 3.12 on
+            if not self.made:
+                self.made = True
+                for _ in range(40):
+                    self.transport.sendto(b"inner", self.address)
+            return memoryview(bytes([121]))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+            sink.bind(("127.0.0.1", 0))
+            sink.setblocking(False)
+            transport, _ = await loop.create_datagram_endpoint(
+                asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+            )
+            message = Message(b"y")
+            message.transport = transport
+            message.address = sink.getsockname()
+            transport.sendto(message, message.address)
+            received = [await loop.sock_recv(sink, 100)]
+            while received[-1] != b"y":
+                received.append(await loop.sock_recv(sink, 100))
+            assert received == [b"inner"] * (len(received) - 1) + [b"y"]
+            assert len(received) == (41 if message.made else 1)
+            transport.close()
+            await asyncio.sleep(0)
+
+    run(main())
