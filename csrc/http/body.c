@@ -153,6 +153,22 @@ fio_body_end_chunk(FioBody *self)
     return result;
 }
 
+int
+fio_body_feed_chunks(FioBody *self, fio_view data, const fio_buf *ends)
+{
+    const size_t count = fio_buf_size(ends) / sizeof(size_t);
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t end;
+        memcpy(&end, fio_buf_data(ends) + i * sizeof(end), sizeof(end));
+        if (fio_body_feed(self, data.base + at, end - at) < 0 || fio_body_end_chunk(self) < 0) {
+            return -1;
+        }
+        at = end;
+    }
+    return at == data.size ? 0 : fio_body_feed(self, data.base + at, data.size - at);
+}
+
 void
 fio_body_run_callbacks(FioBody *self)
 {

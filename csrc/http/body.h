@@ -5,6 +5,7 @@
  * awaits them. The Python type has the methods of aiohttp.StreamReader. It knows no loop but the
  * one its futures come from, and asks its source to pause when too much lies unread. */
 
+#include "base/buf.h"
 #include "base/state.h"
 
 typedef struct FioBody FioBody;
@@ -29,6 +30,8 @@ FIO_MUST_CHECK FioBody *fio_body_new(fio_state *st, PyObject *loop, const fio_bo
 FIO_MUST_CHECK int fio_body_feed(FioBody *body, const char *data, size_t size);
 /* What was fed last ended a chunk of the chunked coding: for readers that ask for chunks. */
 FIO_MUST_CHECK int fio_body_end_chunk(FioBody *body);
+/* Several pieces at once; `ends` has the offsets in `data` (size_t) at which a chunk ends. */
+FIO_MUST_CHECK int fio_body_feed_chunks(FioBody *body, fio_view data, const fio_buf *ends);
 FIO_MUST_CHECK int fio_body_feed_eof(FioBody *body);
 /* Readers get `exc` (a client gone, a body over its limit) now and from now on. */
 FIO_MUST_CHECK int fio_body_fail(FioBody *body, PyObject *exc);

@@ -67,7 +67,10 @@ conn_body_piece(FioConn *conn, fio_view piece)
         }
         return true;
     }
-    if (fio_body_feed(conn->request->body, piece.base, piece.size) < 0) {
+    FioRequest *request = conn->request;
+    if (fio_body_feed(request->body, piece.base, piece.size) < 0
+        || (request->head->chunked && conn->parser->chunk_end
+            && fio_body_end_chunk(request->body) < 0)) {
         PyObject *exc = PyErr_GetRaisedException();
         fio_conn_body_failed(conn, FIO_E_BAD_REQUEST, exc, NULL);
         Py_DECREF(exc);
@@ -131,12 +134,19 @@ conn_read_body(FioConn *conn, const char *data, size_t size)
 typedef struct {
     fio_view first; /* the first piece, where it lies */
     fio_buf joined; /* all pieces, when there are several */
+    fio_buf ends;   /* offsets (size_t) at which a chunk ends */
+    size_t size;    /* bytes of all pieces */
     bool complete;
 } early_body;
 
 static int
-early_body_add(early_body *body, fio_view piece)
+early_body_add(early_body *body, fio_view piece, bool chunk_end)
 {
+    body->size += piece.size;
+    if (chunk_end
+        && fio_buf_append(&body->ends, (const char *)&body->size, sizeof(body->size)) < 0) {
+        return -1;
+    }
     if (body->first.base == NULL) {
         body->first = piece;
         return 0;
@@ -159,7 +169,8 @@ early_body_read(FioConn *conn, fio_view rest, early_body *body, size_t *used)
                                      &piece);
         *used += step;
         if (status == FIO_PARSER_DATA) {
-            if (early_body_add(body, piece) < 0) {
+            const bool chunk_end = conn->request->head->chunked && conn->parser->chunk_end;
+            if (early_body_add(body, piece, chunk_end) < 0) {
                 return 1;
             }
             continue;
@@ -186,9 +197,11 @@ request_set_body(FioConn *conn, early_body *body)
         if (request->body == NULL) {
             return -1;
         }
-        return all.size == 0 ? 0 : fio_body_feed(request->body, all.base, all.size);
+        return fio_body_feed_chunks(request->body, all, &body->ends);
     }
     request->whole = all;
+    request->whole_ends = body->ends;
+    body->ends = (fio_buf){0};
     if (fio_buf_size(&body->joined) > 0) {
         request->whole_owner = PyBytes_FromStringAndSize(all.base, (Py_ssize_t)all.size);
         if (request->whole_owner == NULL) {
@@ -203,12 +216,13 @@ request_set_body(FioConn *conn, early_body *body)
 static bool
 conn_take_body(FioConn *conn, fio_view rest, size_t *used)
 {
-    early_body body = {{NULL, 0}, {0}, false};
+    early_body body = {0};
     int status = early_body_read(conn, rest, &body, used);
     if (status == FIO_OK && request_set_body(conn, &body) < 0) {
         status = 1;
     }
     fio_buf_free(&body.joined);
+    fio_buf_free(&body.ends);
     if (status > 0) {
         PyErr_Clear();
         fio_conn_refuse(conn, 503, "out of memory");

@@ -140,6 +140,7 @@ request_dealloc(FioRequest *self)
     }
     (void)request_clear(self);
     Py_CLEAR(self->whole_owner);
+    fio_buf_free(&self->whole_ends);
     PyMem_Free(self->kept);
     fio_pool *pool = self->pool;
     if (pool == NULL) { /* of a constructor that failed */

@@ -51,6 +51,7 @@ typedef struct FioRequest {
      * with the head; whole_owner keeps joined chunks); else `body` is being fed. */
     fio_view whole;
     PyObject *whole_owner; /* owned bytes or NULL */
+    fio_buf whole_ends;    /* offsets in `whole` (size_t) at which a chunk ends */
     FioBody *body;         /* owned or NULL: being fed, or made from `whole` for content */
     uint64_t max_size;     /* client_max_size: bytes read() gives at most; 0: no limit */
     bool has_body;         /* the message has one */

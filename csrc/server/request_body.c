@@ -332,8 +332,7 @@ body_of_whole(FioRequest *self)
         return NULL;
     }
     fio_body_detach(body);
-    if ((!self->body_taken && self->whole.size > 0
-         && fio_body_feed(body, self->whole.base, self->whole.size) < 0)
+    if ((!self->body_taken && fio_body_feed_chunks(body, self->whole, &self->whole_ends) < 0)
         || fio_body_feed_eof(body) < 0) {
         Py_DECREF((PyObject *)body);
         return NULL;

@@ -1,6 +1,7 @@
 """Request bodies: whole, chunked, in pieces, too large, cut short, unread, expected."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -70,6 +71,47 @@ def test_a_chunked_body(run, serving, pieces):
             client = await server.connect()
             for _ in range(2):
                 assert (await client.ask(chunked(*pieces))).body == b"".join(pieces)
+
+    run(main())
+
+
+async def chunks(request):
+    """The pieces that iter_chunks() gives, with where chunks ended."""
+    seen = [[piece.decode(), end] async for piece, end in request.content.iter_chunks()]
+    return Response(text=json.dumps(seen))
+
+
+def test_the_ends_of_chunks_that_came_with_the_head(run, serving):
+    async def main():
+        async with serving(chunks) as server:
+            client = await server.connect()
+            for pieces in [("one",), ("one", "two", "three")]:
+                answer = await client.ask(chunked(*(piece.encode() for piece in pieces)))
+                assert json.loads(answer.body) == [[piece, True] for piece in pieces]
+            answer = await client.ask(posted(3) + b"one")
+            assert json.loads(answer.body) == [["one", False]]
+
+    run(main())
+
+
+@pytest.mark.parametrize("early", [b"", b"3\r\none\r\n3\r\ntwo\r\n", b"3\r\none\r\n3\r\ntw"])
+def test_the_ends_of_chunks_that_come_later(run, serving, early):
+    wire = b"3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n"
+    called = asyncio.Event()
+
+    async def handler(request):
+        called.set()
+        return await chunks(request)
+
+    async def main():
+        async with serving(handler) as server:
+            client = await server.connect()
+            head = chunked().removesuffix(b"0\r\n\r\n")
+            await client.send(head + early)
+            await called.wait()
+            seen = json.loads((await client.ask(wire.removeprefix(early))).body)
+            text = "".join(piece + "|" * end for piece, end in seen)
+            assert text == "one|two|three|"
 
     run(main())
 
