@@ -1,5 +1,5 @@
 """The files of docs/examples/ as a reader runs them: the application on fastaio and, unchanged,
-on aiohttp; the client against it."""
+on aiohttp, and by the README's command; the client against it."""
 
 import http.client
 import json
@@ -43,6 +43,7 @@ except KeyboardInterrupt:
 """
 
 SERVERS = {package: ["-c", SERVE, package, str(ARTICLE)] for package in ("fastaio", "aiohttp")}
+SERVERS["command line"] = ["-m", "fastaio", f"{ARTICLE}:app", "--port", "0"]
 
 
 @contextmanager
