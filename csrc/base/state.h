@@ -118,6 +118,7 @@
     X(headers)                \
     X(http)                   \
     X(https)                  \
+    X(is_closing)             \
     X(items)                  \
     X(loop)                   \
     X(message)                \

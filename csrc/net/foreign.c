@@ -42,12 +42,29 @@ foreign_call(FioForeignWire *self, PyObject *name)
     Py_XDECREF(none);
 }
 
-/* transport.write(data), taking over the reference; NULL data is the failure of making it. */
+/* Whether the transport is closing: that of a reset peer is before it tells its protocol. -1:
+ * exception set. */
+static int
+foreign_is_closing(FioForeignWire *self)
+{
+    PyObject *answer = PyObject_CallMethodNoArgs(self->transport, self->st->str_is_closing);
+    const int closing = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    return closing;
+}
+
+/* transport.write(data), taking over the reference; NULL data is the failure of making it. What is
+ * written to a closing transport would be lost anyway, and asyncio warns of it. */
 static int
 foreign_write(FioForeignWire *self, PyObject *data)
 {
     if (data == NULL) {
         return -1;
+    }
+    const int closing = foreign_is_closing(self);
+    if (closing != 0) {
+        Py_DECREF(data);
+        return closing < 0 ? -1 : 0;
     }
     PyObject *none = PyObject_CallMethodOneArg(self->transport, self->st->str_write, data);
     Py_DECREF(data);

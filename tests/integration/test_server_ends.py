@@ -2,6 +2,7 @@
 connections taken over."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 
@@ -272,6 +273,30 @@ def test_writing_to_a_client_that_is_gone(run, serving, req):
 
     run(main())
     assert outcome == ["reset"]
+
+
+def test_writing_to_an_aborted_transport_is_silent(run, serving, req, caplog):
+    """The transport is closing, but has not told its protocol yet."""
+    done = asyncio.Event()
+
+    async def handler(request):
+        response = StreamResponse()
+        await response.prepare(request)
+        request.transport.abort()
+        with contextlib.suppress(ConnectionResetError):
+            for _ in range(20):
+                await response.write(b"x" * 100_000)
+        done.set()
+        return response
+
+    async def main():
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send(req())
+            await done.wait()
+
+    run(main())
+    assert caplog.messages == []
 
 
 def test_shutdown_closes_idle_and_awaits_busy(run, serving, req):
