@@ -199,6 +199,9 @@ fio_conn_fail(FioConn *conn)
         conn->server->access.by_class[0]++;
     }
     fio_conn_drop_request(conn);
+    if (conn->wire != NULL && !conn->wire->closing) {
+        conn->wire->ops->flush(conn->wire); /* the answers before it are the client's */
+    }
     fio_conn_abort(conn);
 }
 

@@ -458,3 +458,21 @@ def test_arguments_are_checked():
     ):
         with pytest.raises(ValueError):
             HttpServer(hello, **settings)
+
+
+def test_answers_before_one_that_fails_half_way(run, serving, req):
+    async def handler(request):
+        if request.path == "/whole":
+            return Response(text="whole")
+        stream = StreamResponse()
+        await stream.prepare(request)
+        raise ValueError("half-way")
+
+    async def main():
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send(req("/whole") + req("/half"))
+            assert (await client.read()).body == b"whole"
+            assert (await client.reader.read()).startswith(b"HTTP/1.1 200 OK")
+
+    run(main())
