@@ -107,7 +107,11 @@ fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_abort(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    return fio_transport_py_force_close(self, Py_None);
+    if (transport_check_loop(self) < 0) {
+        return NULL;
+    }
+    fio_stream_abort(&self->stream);
+    Py_RETURN_NONE;
 }
 
 PyObject *

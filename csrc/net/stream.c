@@ -250,6 +250,16 @@ fio_stream_close(fio_stream *stream)
 }
 
 void
+fio_stream_abort(fio_stream *stream)
+{
+    /* Dropped is what the peer has no room for; on asyncio a write() is tried at once. */
+    if (!stream->wire.closing) {
+        fio_stream_flush(stream);
+    }
+    fio_stream_force_close(stream, NULL);
+}
+
+void
 fio_stream_force_close(fio_stream *stream, PyObject *exc)
 {
     if (stream->lost_count > 0) {

@@ -114,8 +114,9 @@ fio_stream_is_open(const fio_stream *stream)
 void fio_stream_pause_reading(fio_stream *stream);
 void fio_stream_resume_reading(fio_stream *stream);
 
-/* asyncio: _SelectorTransport.close, _force_close. Idempotent. */
+/* asyncio: _SelectorTransport.close, abort, _force_close. Idempotent. */
 void fio_stream_close(fio_stream *stream);
+void fio_stream_abort(fio_stream *stream);
 void fio_stream_force_close(fio_stream *stream, PyObject *exc);
 
 /* Ends the watch and drops all output: the descriptor may be closed afterwards. The owner's last

@@ -570,7 +570,7 @@ wire_close(fio_wire *wire)
 static void
 wire_abort(fio_wire *wire)
 {
-    fio_stream_force_close(stream_of_wire(wire), NULL);
+    fio_stream_abort(stream_of_wire(wire));
 }
 
 static void

@@ -290,6 +290,19 @@ def test_abort_drops_what_was_written(run):
     run(main())
 
 
+def test_abort_sends_what_the_socket_had_room_for(run):
+    async def main():
+        async with connected() as (peer, client):
+            client.transport.write(b"last ")
+            client.transport.write(b"words")
+            client.transport.abort()
+            assert await peer.lost is None
+            assert await client.lost is None
+            assert peer.received == b"last words"
+
+    run(main())
+
+
 def test_connection_lost_comes_in_a_later_turn(run):
     async def main():
         async with connected() as (_, client):
