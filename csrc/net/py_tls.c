@@ -132,6 +132,18 @@ tls_done(int err)
     Py_RETURN_NONE;
 }
 
+/* Everything below wants what SSLProtocol.__init__() sets. */
+static bool
+tls_is_made(const FioTLS *self)
+{
+    if (self->sslobj != NULL && self->incoming != NULL && self->outgoing != NULL
+        && self->backlog != NULL) {
+        return true;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "TLSLink.__init__() has not been called");
+    return false;
+}
+
 PyDoc_STRVAR(tls_attach_doc, "_attach($self, transport, /)\n"
                              "--\n\n"
                              "Write to this carrier, straight to its stream if it is one of ours.");
@@ -154,7 +166,7 @@ static PyObject *
 tls_feed(FioTLS *self, PyObject *data)
 {
     Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+    if (!tls_is_made(self) || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
     int err = fio_tls_on_data(self, view.buf, (size_t)view.len);
@@ -167,7 +179,7 @@ PyDoc_STRVAR(tls_do_read_doc, "_do_read($self, /)\n--\n\nasyncio: SSLProtocol._d
 static PyObject *
 tls_py_do_read(FioTLS *self, PyObject *Py_UNUSED(ignored))
 {
-    return tls_done(fio_tls_do_read(self));
+    return tls_is_made(self) ? tls_done(fio_tls_do_read(self)) : NULL;
 }
 
 PyDoc_STRVAR(tls_do_write_doc, "_do_write($self, /)\n--\n\nasyncio: SSLProtocol._do_write");
@@ -175,7 +187,7 @@ PyDoc_STRVAR(tls_do_write_doc, "_do_write($self, /)\n--\n\nasyncio: SSLProtocol.
 static PyObject *
 tls_py_do_write(FioTLS *self, PyObject *Py_UNUSED(ignored))
 {
-    return tls_done(fio_tls_do_write(self));
+    return tls_is_made(self) ? tls_done(fio_tls_do_write(self)) : NULL;
 }
 
 PyDoc_STRVAR(tls_process_outgoing_doc,
@@ -184,7 +196,7 @@ PyDoc_STRVAR(tls_process_outgoing_doc,
 static PyObject *
 tls_py_process_outgoing(FioTLS *self, PyObject *Py_UNUSED(ignored))
 {
-    return tls_done(fio_tls_process_outgoing(self));
+    return tls_is_made(self) ? tls_done(fio_tls_process_outgoing(self)) : NULL;
 }
 
 PyDoc_STRVAR(tls_write_appdata_doc,
@@ -193,6 +205,9 @@ PyDoc_STRVAR(tls_write_appdata_doc,
 static PyObject *
 tls_py_write_appdata(FioTLS *self, PyObject *list_of_data)
 {
+    if (!tls_is_made(self)) {
+        return NULL;
+    }
     PyObject *items = PySequence_Fast(list_of_data, "list_of_data must be iterable");
     if (items == NULL) {
         return NULL;
@@ -306,7 +321,8 @@ tls_transport_write_items(PyObject *self, PyObject *const *items, Py_ssize_t cou
     int err = 0;
     /* None after a second close(): asyncio's transport has let go of its protocol then. */
     if (PyObject_TypeCheck(protocol, st->TLSLinkType)) {
-        err = fio_tls_write_items((FioTLS *)protocol, items, count);
+        FioTLS *tls = (FioTLS *)protocol;
+        err = tls_is_made(tls) ? fio_tls_write_items(tls, items, count) : -1;
     }
     Py_DECREF(protocol);
     return err;
