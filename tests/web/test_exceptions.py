@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ def make(cls: Any) -> Any:
     return cls(*ARGUMENTS.get(cls.status_code, ()))
 
 
+#: aiohttp takes its phrases from the running Python, and 3.13 has renamed these to RFC 9110's; the
+#: engine has one phrase a status on every version.
+RENAMED = {413, 414, 416, 422}
+
+
 def test_the_same_classes() -> None:
     import aiohttp.web
 
@@ -39,9 +45,10 @@ def test_the_same_classes() -> None:
             base.__name__ for base in theirs[status].__mro__ if base.__name__.startswith("HTTP")
         ]
         one, two = make(cls), make(theirs[status])
-        assert (one.status, one.reason, one.text, one.body) == (
-            two.status, two.reason, two.text, two.body,
-        )  # fmt: skip
+        assert one.status == two.status
+        if status in RENAMED and sys.version_info >= (3, 13):
+            continue
+        assert (one.reason, one.text, one.body) == (two.reason, two.text, two.body)
         assert dict(one.headers) == dict(two.headers)
         assert (one.args, str(one), one.empty_body) == (two.args, str(two), two.empty_body)
 
