@@ -6,6 +6,7 @@
 #include "loop/poll.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/schedule.h"
 #include "loop/signal.h"
 #include "loop/sock.h"
 #include "loop/timer.h"
@@ -149,8 +150,8 @@ loop_get_debug(FioLoop *self, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(self->debug);
 }
 
-static int
-loop_check_closed(FioLoop *self)
+int
+fio_loop_check_closed(FioLoop *self)
 {
     if (FIO_UNLIKELY(self->closed)) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
@@ -166,280 +167,10 @@ PyDoc_STRVAR(loop_check_closed_doc, "_check_closed($self, /)\n"
 static PyObject *
 loop_check_closed_method(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
-    if (loop_check_closed(self) < 0) {
+    if (fio_loop_check_closed(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
-}
-
-/* -- callbacks ------------------------------------------------------------------------------------
- */
-
-/* asyncio: base_events.call_soon in debug mode; the checks are its own methods. */
-static int
-loop_check_call(FioLoop *self, PyObject *callback, const char *method, bool check_thread)
-{
-    PyObject *none = NULL;
-    if (check_thread) {
-        none = PyObject_CallMethod((PyObject *)self, "_check_thread", NULL);
-        if (none == NULL) {
-            return -1;
-        }
-        Py_DECREF(none);
-    }
-    none = PyObject_CallMethod((PyObject *)self, "_check_callback", "Os", callback, method);
-    Py_XDECREF(none);
-    return none == NULL ? -1 : 0;
-}
-
-/* Of `name(leading..., callback, *args, context=None)`: `leading` arguments before the callback. */
-typedef struct {
-    const char *name;
-    const char *leading; /* its name, or NULL: there is none */
-} loop_call_params;
-
-static int
-loop_parse_call_keyword(fio_state *st, const loop_call_params *params, PyObject *name,
-                        PyObject *value, fio_call *call)
-{
-    if (name == st->str_context || PyUnicode_Compare(name, st->str_context) == 0) {
-        call->context = value == Py_None ? NULL : value;
-        return 0;
-    }
-    if (call->callback == NULL && PyUnicode_CompareWithASCIIString(name, "callback") == 0) {
-        call->callback = value;
-        return 0;
-    }
-    if (params->leading != NULL && call->when == NULL
-        && PyUnicode_CompareWithASCIIString(name, params->leading) == 0) {
-        call->when = value;
-        return 0;
-    }
-    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", params->name,
-                 name);
-    return -1;
-}
-
-static int
-loop_parse_call(FioLoop *self, const loop_call_params *params, PyObject *const *args,
-                Py_ssize_t nargs, PyObject *kwnames, fio_call *call)
-{
-    Py_ssize_t leading = params->leading != NULL;
-    call->when = leading > 0 && nargs > 0 ? args[0] : NULL;
-    call->callback = nargs > leading ? args[leading] : NULL;
-    call->args = args + leading + 1;
-    call->nargs = nargs > leading + 1 ? nargs - leading - 1 : 0;
-    call->context = NULL;
-    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
-        if (loop_parse_call_keyword(self->st, params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i],
-                                    call)
-            < 0) {
-            return -1;
-        }
-    }
-    bool no_when = leading > 0 && call->when == NULL;
-    if (FIO_UNLIKELY(no_when || call->callback == NULL)) {
-        PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'",
-                     params->name, no_when ? params->leading : "callback");
-        return -1;
-    }
-    return 0;
-}
-
-PyDoc_STRVAR(loop_call_soon_doc,
-             "call_soon($self, callback, *args, context=None)\n"
-             "--\n\n"
-             "Call callback(*args) in the next turn; returns an asyncio.Handle.\n\n"
-             "Callbacks run in the order they were given, each once, in context (a\n"
-             "contextvars.Context; None: a copy of the current one). Raises RuntimeError on a\n"
-             "closed loop, in debug mode also from another thread.");
-
-static PyObject *
-loop_call_soon(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    static const loop_call_params params = {"call_soon", NULL};
-    fio_call call;
-    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0
-        || loop_check_closed(self) < 0) {
-        return NULL;
-    }
-    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, true) < 0) {
-        return NULL;
-    }
-    return fio_ready_call(self, &call);
-}
-
-PyDoc_STRVAR(loop_call_soon_threadsafe_doc,
-             "call_soon_threadsafe($self, callback, *args, context=None)\n"
-             "--\n\n"
-             "call_soon() from any thread or signal handler: wakes the loop.");
-
-static PyObject *
-loop_call_soon_threadsafe(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    static const loop_call_params params = {"call_soon_threadsafe", NULL};
-    fio_call call;
-    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0
-        || loop_check_closed(self) < 0) {
-        return NULL;
-    }
-    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, false) < 0) {
-        return NULL;
-    }
-    return fio_crossing_call(self, &call);
-}
-
-PyDoc_STRVAR(loop_time_doc, "time($self, /)\n"
-                            "--\n\n"
-                            "Seconds of the monotonic clock, read now (a float).");
-
-static PyObject *
-loop_add_timer(FioLoop *self, double when, PyObject *when_object, const fio_call *call)
-{
-    FioTimerHandle *timer = fio_timer_handle_new(self, call);
-    if (timer == NULL) {
-        return NULL;
-    }
-    timer->when = when;
-    timer->when_object = Py_XNewRef(when_object);
-    if (fio_timer_start(self, &timer->timer, fio_timer_nanoseconds(when)) < 0) {
-        Py_DECREF(timer);
-        return NULL;
-    }
-    timer->scheduled = true;
-    return Py_NewRef((PyObject *)timer); /* the heap has the other reference */
-}
-
-PyDoc_STRVAR(loop_call_at_doc,
-             "call_at($self, when, callback, *args, context=None)\n"
-             "--\n\n"
-             "Call callback(*args) at when, in seconds of time(); returns an asyncio.TimerHandle.");
-
-static PyObject *
-loop_call_at(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    static const loop_call_params params = {"call_at", "when"};
-    fio_call call;
-    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
-        return NULL;
-    }
-    if (call.when == Py_None) {
-        PyErr_SetString(PyExc_TypeError, "when cannot be None");
-        return NULL;
-    }
-    double when = PyFloat_AsDouble(call.when);
-    if ((when == -1.0 && PyErr_Occurred()) || loop_check_closed(self) < 0) {
-        return NULL;
-    }
-    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, params.name, true) < 0) {
-        return NULL;
-    }
-    return loop_add_timer(self, when, PyFloat_CheckExact(call.when) ? NULL : call.when, &call);
-}
-
-PyDoc_STRVAR(loop_call_later_doc,
-             "call_later($self, delay, callback, *args, context=None)\n"
-             "--\n\n"
-             "Call callback(*args) after delay seconds; returns an asyncio.TimerHandle.");
-
-static PyObject *
-loop_call_later(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    static const loop_call_params params = {"call_later", "delay"};
-    fio_call call;
-    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
-        return NULL;
-    }
-    if (call.when == Py_None) {
-        PyErr_SetString(PyExc_TypeError, "delay must not be None");
-        return NULL;
-    }
-    double delay = PyFloat_AsDouble(call.when);
-    if ((delay == -1.0 && PyErr_Occurred()) || loop_check_closed(self) < 0) {
-        return NULL;
-    }
-    if (FIO_UNLIKELY(self->debug) && loop_check_call(self, call.callback, "call_at", true) < 0) {
-        return NULL;
-    }
-    double now = fio_timer_clock_seconds(self);
-    if (now == -1.0 && PyErr_Occurred()) {
-        return NULL;
-    }
-    return loop_add_timer(self, now + delay, NULL, &call);
-}
-
-/* -- futures and tasks ----------------------------------------------------------------------------
- */
-
-PyDoc_STRVAR(loop_create_future_doc, "create_future($self, /)\n"
-                                     "--\n\n"
-                                     "A new asyncio.Future of this loop.");
-
-static PyObject *
-loop_create_future(FioLoop *self, PyObject *Py_UNUSED(ignored))
-{
-    PyObject *args[2] = {NULL, (PyObject *)self};
-    return PyObject_Vectorcall(self->st->aio_Future, args + 1, PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               self->kwnames_loop);
-}
-
-PyDoc_STRVAR(loop_create_task_doc,
-             "create_task($self, coro, /, **kwargs)\n"
-             "--\n\n"
-             "Schedule a coroutine; returns an asyncio.Task, or what the task factory makes.\n\n"
-             "Takes the keywords that asyncio's method of that name takes on this Python: name,\n"
-             "context, later also eager_start.");
-
-/* asyncio.tasks.Task(coro, loop=self, **keywords); looked up each time: programs replace it. */
-static PyObject *
-loop_new_task(FioLoop *self, PyObject *const *args, PyObject *kwnames)
-{
-    Py_ssize_t nkw = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
-    PyObject *names = kwnames == NULL ? Py_NewRef(self->kwnames_loop)
-                                      : PySequence_Concat(self->kwnames_loop, kwnames);
-    PyObject *task_type = PyObject_GetAttr(self->st->aio_tasks, self->st->str_Task);
-    PyObject *task = NULL;
-    PyObject *small[8] = {NULL};
-    PyObject **values = nkw <= 5 ? small : PyMem_New(PyObject *, (size_t)nkw + 3);
-    if (names != NULL && task_type != NULL && values != NULL) {
-        values[1] = args[0];
-        values[2] = (PyObject *)self;
-        for (Py_ssize_t i = 0; i < nkw; i++) {
-            values[3 + i] = args[1 + i];
-        }
-        task = PyObject_Vectorcall(task_type, values + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                   names);
-    }
-    else if (values == NULL) {
-        PyErr_NoMemory();
-    }
-    if (values != small) {
-        PyMem_Free(values);
-    }
-    Py_XDECREF(task_type);
-    Py_XDECREF(names);
-    return task;
-}
-
-static PyObject *
-loop_create_task(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    if (FIO_LIKELY(self->task_factory == NULL && nargs == 1)) {
-        return loop_check_closed(self) < 0 ? NULL : loop_new_task(self, args, kwnames);
-    }
-    /* What a factory is called with differs between versions: asyncio's own code does it. */
-    PyObject *method = PyObject_GetAttr(self->st->aio_BaseEventLoop, self->st->str_create_task);
-    if (method == NULL) {
-        return NULL;
-    }
-    PyObject *bound = PyMethod_New(method, (PyObject *)self);
-    Py_DECREF(method);
-    if (bound == NULL) {
-        return NULL;
-    }
-    PyObject *task = PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames);
-    Py_DECREF(bound);
-    return task;
 }
 
 /* -- by hand --------------------------------------------------------------------------------------
@@ -452,7 +183,7 @@ PyDoc_STRVAR(loop_run_once_doc, "_run_once($self, /)\n"
 static PyObject *
 loop_run_once(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
-    if (loop_check_closed(self) < 0 || fio_loop_turn(self) < 0) {
+    if (fio_loop_check_closed(self) < 0 || fio_loop_turn(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -467,46 +198,6 @@ loop_write_to_self(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
     if (!self->closed) {
         fio_crossing_wake(self);
-    }
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(loop_new_handle_doc, "_new_handle($self, callback, /, *args, context=None)\n"
-                                  "--\n\n"
-                                  "A Handle that is not scheduled: _add_callback() takes it.");
-
-static PyObject *
-loop_new_handle(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    static const loop_call_params params = {"_new_handle", NULL};
-    fio_call call;
-    if (loop_parse_call(self, &params, args, nargs, kwnames, &call) < 0) {
-        return NULL;
-    }
-    PyObject *handle = fio_handle_new(self, &call);
-    if (handle != NULL) {
-        fio_handle_track(handle);
-    }
-    return handle;
-}
-
-PyDoc_STRVAR(loop_add_callback_doc, "_add_callback($self, handle, /)\n"
-                                    "--\n\n"
-                                    "Put a Handle into the ready queue unless it is cancelled.");
-
-static PyObject *
-loop_add_callback(FioLoop *self, PyObject *handle)
-{
-    if (!Py_IS_TYPE(handle, self->st->HandleType)) {
-        PyErr_Format(PyExc_TypeError, "handle must be a Handle of this loop, not %.200s",
-                     Py_TYPE(handle)->tp_name);
-        return NULL;
-    }
-    if (!((FioHandle *)handle)->cancelled) {
-        if (fio_ready_push(&self->ready, (uintptr_t)Py_NewRef(handle)) < 0) {
-            Py_DECREF(handle);
-            return NULL;
-        }
     }
     Py_RETURN_NONE;
 }
@@ -650,6 +341,52 @@ static PyGetSetDef loop_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+PyDoc_STRVAR(loop_call_soon_doc,
+             "call_soon($self, callback, *args, context=None)\n"
+             "--\n\n"
+             "Call callback(*args) in the next turn; returns an asyncio.Handle.\n\n"
+             "Callbacks run in the order they were given, each once, in context (a\n"
+             "contextvars.Context; None: a copy of the current one). Raises RuntimeError on a\n"
+             "closed loop, in debug mode also from another thread.");
+
+PyDoc_STRVAR(loop_call_soon_threadsafe_doc,
+             "call_soon_threadsafe($self, callback, *args, context=None)\n"
+             "--\n\n"
+             "call_soon() from any thread or signal handler: wakes the loop.");
+
+PyDoc_STRVAR(loop_call_at_doc,
+             "call_at($self, when, callback, *args, context=None)\n"
+             "--\n\n"
+             "Call callback(*args) at when, in seconds of time(); returns an asyncio.TimerHandle.");
+
+PyDoc_STRVAR(loop_call_later_doc,
+             "call_later($self, delay, callback, *args, context=None)\n"
+             "--\n\n"
+             "Call callback(*args) after delay seconds; returns an asyncio.TimerHandle.");
+
+PyDoc_STRVAR(loop_create_future_doc, "create_future($self, /)\n"
+                                     "--\n\n"
+                                     "A new asyncio.Future of this loop.");
+
+PyDoc_STRVAR(loop_create_task_doc,
+             "create_task($self, coro, /, **kwargs)\n"
+             "--\n\n"
+             "Schedule a coroutine; returns an asyncio.Task, or what the task factory makes.\n\n"
+             "Takes the keywords that asyncio's method of that name takes on this Python: name,\n"
+             "context, later also eager_start.");
+
+PyDoc_STRVAR(loop_new_handle_doc, "_new_handle($self, callback, /, *args, context=None)\n"
+                                  "--\n\n"
+                                  "A Handle that is not scheduled: _add_callback() takes it.");
+
+PyDoc_STRVAR(loop_add_callback_doc, "_add_callback($self, handle, /)\n"
+                                    "--\n\n"
+                                    "Put a Handle into the ready queue unless it is cancelled.");
+
+PyDoc_STRVAR(loop_time_doc, "time($self, /)\n"
+                            "--\n\n"
+                            "Seconds of the monotonic clock, read now (a float).");
+
 PyDoc_STRVAR(loop_add_reader_doc,
              "add_reader($self, fd, callback, /, *args)\n"
              "--\n\n"
@@ -703,13 +440,13 @@ PyDoc_STRVAR(loop_signal_forward_doc, "_signal_forward($self, fd, /)\n"
                                       "Write signal numbers to fd too; -1: to none.");
 
 static PyMethodDef loop_methods[] = {
-    {"_add_callback", (PyCFunction)loop_add_callback, METH_O, loop_add_callback_doc},
+    {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
     {"_add_reader", FIO_METHOD(fio_poll_add_reader_unchecked), METH_FASTCALL, loop_add_reader_doc},
     {"_add_writer", FIO_METHOD(fio_poll_add_writer_unchecked), METH_FASTCALL, loop_add_writer_doc},
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_poll_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
-    {"_new_handle", FIO_METHOD(loop_new_handle), METH_FASTCALL | METH_KEYWORDS,
+    {"_new_handle", FIO_METHOD(fio_schedule_new_handle), METH_FASTCALL | METH_KEYWORDS,
      loop_new_handle_doc},
     {"_remove_reader", (PyCFunction)fio_poll_remove_reader_unchecked, METH_O,
      loop_remove_reader_doc},
@@ -726,14 +463,16 @@ static PyMethodDef loop_methods[] = {
      loop_add_reader_doc},
     {"add_writer", FIO_METHOD(fio_poll_add_writer), METH_FASTCALL | METH_KEYWORDS,
      loop_add_writer_doc},
-    {"call_at", FIO_METHOD(loop_call_at), METH_FASTCALL | METH_KEYWORDS, loop_call_at_doc},
-    {"call_later", FIO_METHOD(loop_call_later), METH_FASTCALL | METH_KEYWORDS, loop_call_later_doc},
-    {"call_soon", FIO_METHOD(loop_call_soon), METH_FASTCALL | METH_KEYWORDS, loop_call_soon_doc},
-    {"call_soon_threadsafe", FIO_METHOD(loop_call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
-     loop_call_soon_threadsafe_doc},
+    {"call_at", FIO_METHOD(fio_schedule_call_at), METH_FASTCALL | METH_KEYWORDS, loop_call_at_doc},
+    {"call_later", FIO_METHOD(fio_schedule_call_later), METH_FASTCALL | METH_KEYWORDS,
+     loop_call_later_doc},
+    {"call_soon", FIO_METHOD(fio_schedule_call_soon), METH_FASTCALL | METH_KEYWORDS,
+     loop_call_soon_doc},
+    {"call_soon_threadsafe", FIO_METHOD(fio_schedule_call_soon_threadsafe),
+     METH_FASTCALL | METH_KEYWORDS, loop_call_soon_threadsafe_doc},
     {"close", (PyCFunction)loop_close, METH_NOARGS, loop_close_doc},
-    {"create_future", (PyCFunction)loop_create_future, METH_NOARGS, loop_create_future_doc},
-    {"create_task", FIO_METHOD(loop_create_task), METH_FASTCALL | METH_KEYWORDS,
+    {"create_future", (PyCFunction)fio_schedule_create_future, METH_NOARGS, loop_create_future_doc},
+    {"create_task", FIO_METHOD(fio_schedule_create_task), METH_FASTCALL | METH_KEYWORDS,
      loop_create_task_doc},
     {"get_debug", (PyCFunction)loop_get_debug, METH_NOARGS, loop_get_debug_doc},
     {"is_closed", (PyCFunction)loop_is_closed, METH_NOARGS, loop_is_closed_doc},
