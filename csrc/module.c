@@ -2,6 +2,7 @@
  * which order. */
 
 #include "base/aio.h"
+#include "base/context.h"
 #include "http/py_http.h"
 #include "loop/loop.h"
 #include "net/link.h"
@@ -44,7 +45,11 @@ static const module_setup module_setups[] = {
 static int
 module_exec(PyObject *module)
 {
-    int result = fio_state_init(fio_state_of_module(module));
+    fio_state *st = fio_state_of_module(module);
+    int result = fio_state_init(st);
+    if (result == 0) {
+        result = fio_context_setup(st);
+    }
     for (size_t i = 0; i < sizeof(module_setups) / sizeof(module_setups[0]) && result == 0; i++) {
         result = module_setups[i](module);
     }

@@ -24,6 +24,9 @@
 #define FIO_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FIO_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Has the memory at `ptr` fetched that will soon be read; any address will do. */
+#define FIO_PREFETCH(ptr) __builtin_prefetch((const void *)(ptr))
+
 /* The struct of type `type` whose `member` is at `ptr` (how an embedded part finds its owner). */
 #define FIO_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 

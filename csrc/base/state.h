@@ -265,6 +265,7 @@ typedef struct {
 #define X(name) fio_pool *pool_##name;
     FIO_STATE_POOLS(X)
 #undef X
+    bool tells_contexts; /* base/context.c: contexts with the same variables can be told */
 } fio_state;
 
 extern struct PyModuleDef fio_module;

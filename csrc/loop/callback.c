@@ -82,7 +82,9 @@ handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
     self->nargs = 0;
     self->cancelled = false;
     self->running = false;
-    self->context = call->context != NULL ? Py_NewRef(call->context) : PyContext_CopyCurrent();
+    self->in_snapshot = call->context == NULL;
+    self->context = self->in_snapshot ? fio_context_snapshot(loop->st, &loop->snapshot)
+                                      : Py_NewRef(call->context);
     if (self->context == NULL) {
         return -1;
     }
@@ -191,7 +193,14 @@ static int
 handle_clear(FioHandle *self)
 {
     handle_drop_call(self);
-    Py_CLEAR(self->context);
+    PyObject *context = self->context;
+    self->context = NULL;
+    if (context != NULL && self->in_snapshot) {
+        fio_context_drop(&self->loop->snapshot, context);
+    }
+    else {
+        Py_XDECREF(context);
+    }
     Py_CLEAR(self->source_traceback);
     Py_CLEAR(self->repr_kept);
     return 0;
@@ -254,11 +263,24 @@ handle_call(FioHandle *self)
                                (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
+/* Gives the handle a context of its own, as its users expect. */
+static int
+handle_own_context(FioHandle *self)
+{
+    if (self->in_snapshot) {
+        if (fio_context_own(&self->loop->snapshot, &self->context) < 0) {
+            return -1;
+        }
+        self->in_snapshot = false;
+    }
+    return 0;
+}
+
 /* context.run(callback, *args) */
 static PyObject *
 handle_call_in_context(FioHandle *self)
 {
-    if (FIO_UNLIKELY(PyContext_Enter(self->context) < 0)) {
+    if (FIO_UNLIKELY(handle_own_context(self) < 0 || PyContext_Enter(self->context) < 0)) {
         return NULL;
     }
     PyObject *result = handle_call(self);
@@ -397,7 +419,7 @@ PyDoc_STRVAR(handle_get_context_doc, "get_context($self, /)\n"
 static PyObject *
 handle_get_context(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
-    return Py_NewRef(self->context);
+    return handle_own_context(self) < 0 ? NULL : Py_NewRef(self->context);
 }
 
 PyDoc_STRVAR(handle_run_doc, "_run($self, /)\n"
@@ -531,6 +553,12 @@ handle_get_object(FioHandle *self, void *closure)
 }
 
 static PyObject *
+handle_get_private_context(FioHandle *self, void *Py_UNUSED(closure))
+{
+    return handle_get_context(self, NULL);
+}
+
+static PyObject *
 handle_get_cancelled(FioHandle *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->cancelled);
@@ -564,16 +592,16 @@ timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
 #define HANDLE_MEMBER(name) (void *)(intptr_t)offsetof(FioHandle, name)
 
 /* asyncio's private names too: its own code and others' read them. */
-#define HANDLE_GETSET                                                                \
-    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                            \
-        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},                \
-        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},              \
-        {"_context", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(context)}, \
-        {"_loop", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(loop)},       \
-        {"_repr", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(repr_kept)},  \
-    {                                                                                \
-        "_source_traceback", (getter)handle_get_object, NULL, NULL,                  \
-            HANDLE_MEMBER(source_traceback)                                          \
+#define HANDLE_GETSET                                                               \
+    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                           \
+        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},               \
+        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},             \
+        {"_context", (getter)handle_get_private_context, NULL, NULL, NULL},         \
+        {"_loop", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(loop)},      \
+        {"_repr", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(repr_kept)}, \
+    {                                                                               \
+        "_source_traceback", (getter)handle_get_object, NULL, NULL,                 \
+            HANDLE_MEMBER(source_traceback)                                         \
     }
 
 static PyGetSetDef handle_getset[] = {

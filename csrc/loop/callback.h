@@ -22,6 +22,7 @@ typedef struct {
     int waits_for; /* the descriptor a sock_ call is registered for */
     uint8_t nargs; /* arguments in args */
     bool cancelled;
+    bool in_snapshot; /* context is the loop's snapshot, or was: not this handle's alone */
     bool running; /* callback and args are in use: cancel() leaves them to the end of the run */
 } FioHandle;
 

@@ -7,6 +7,7 @@
  * turn-end list, the poll. A loop and all that hangs on it belong to the thread that runs it; only
  * fio_loop_call_soon_threadsafe() crosses. */
 
+#include "base/context.h"
 #include "base/list.h"
 #include "base/state.h"
 
@@ -79,6 +80,7 @@ struct FioLoop {
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
     PyObject *kwnames_loop;        /* owned: ("loop",) */
+    fio_snapshot snapshot;         /* of the context of callbacks that wait */
     PyThreadState *parked;         /* the running thread's state while the GIL is let go */
     char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     unsigned long thread_id;       /* of the running thread, 0 when not running */

@@ -39,6 +39,7 @@ loop_traverse(FioLoop *self, visitproc visit, void *arg)
     Py_VISIT(self->fatal);
     Py_VISIT(self->task_factory);
     Py_VISIT(self->current_handle);
+    Py_VISIT(self->snapshot.context);
     int result = fio_ready_traverse(self, visit, arg);
     if (result == 0) {
         result = fio_timers_traverse(self, visit, arg);
@@ -56,6 +57,7 @@ loop_clear(FioLoop *self)
     Py_CLEAR(self->task_factory);
     Py_CLEAR(self->current_handle);
     Py_CLEAR(self->kwnames_loop);
+    Py_CLEAR(self->snapshot.context);
     fio_ready_clear(self);
     fio_timers_free(self);
     return 0;

@@ -10,6 +10,9 @@
 
 #define READY_DEFERRED ((uintptr_t)1)
 
+/* In a burst entries lie anywhere in memory: so many further on is asked for before its turn. */
+#define READY_AHEAD 4
+
 int
 fio_ready_grow(fio_ready_ring *ring)
 {
@@ -46,6 +49,7 @@ fio_ready_run(FioLoop *loop)
     /* A callback may run the loop itself (nested), hence the look at count. */
     for (; todo > 0 && ring->count > 0 && loop->fatal == NULL; todo--) {
         uintptr_t item = ready_pop(ring);
+        FIO_PREFETCH(ring->items[(ring->head + READY_AHEAD) & (ring->capacity - 1)]);
         if ((item & READY_DEFERRED) == 0) {
             if (item != 0) {
                 fio_handle_run((FioHandle *)item);

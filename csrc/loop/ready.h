@@ -7,6 +7,18 @@
 
 FIO_MUST_CHECK int fio_ready_grow(fio_ready_ring *ring);
 
+/* Room for `count` more entries: 0, or -1 with MemoryError set. */
+FIO_MUST_CHECK static inline int
+fio_ready_reserve(fio_ready_ring *ring, size_t count)
+{
+    while (ring->capacity - ring->count < count) {
+        if (fio_ready_grow(ring) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Appends an entry: 0, or -1 with MemoryError set. */
 FIO_MUST_CHECK static inline int
 fio_ready_push(fio_ready_ring *ring, uintptr_t item)

@@ -5,14 +5,22 @@
 
 #include "loop/timer.h"
 
+#include "loop/ready.h"
 #include "loop/report.h"
 
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define TIMER_CHILDREN 4
 #define TIMER_FIRST_CAPACITY 64
+/* Timers fired one by one before it is looked whether there are many more, and what part of the
+ * heap has to be due to be taken out together. */
+#define TIMER_TOGETHER_AFTER 32
+#define TIMER_TOGETHER_PART 16
+/* Timers in a row lie anywhere in memory: so many further on is asked for before its turn. */
+#define TIMER_AHEAD 8
 #define NANOSECONDS 1000000000LL
 /* Seconds beyond which a time is as good as never: 2^63 ns is 292 years. */
 #define TIMER_NEVER_SECONDS 9.2e9
@@ -208,12 +216,111 @@ fio_timer_wait(FioLoop *loop, int64_t now)
     return (int)(wait < (uint64_t)longest ? wait : (uint64_t)longest);
 }
 
+/* -- firing ---------------------------------------------------------------------------------------
+ */
+
+static bool
+timers_are_due(const fio_timer_heap *heap, int64_t now)
+{
+    return heap->size > 0 && heap->items[0].when <= now;
+}
+
+/* Copies out all that is due, going down from the root only where it is: a parent is due before its
+ * children. NULL when there is no memory for it. */
+static fio_timer_entry *
+timers_find_due(const fio_timer_heap *heap, int64_t now, Py_ssize_t *found)
+{
+    fio_timer_entry *due = PyMem_New(fio_timer_entry, (size_t)heap->size);
+    if (due == NULL) {
+        return NULL;
+    }
+    due[0] = heap->items[0];
+    Py_ssize_t count = 1;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_ssize_t first = (due[i].timer->place - 1) * TIMER_CHILDREN + 1;
+        for (Py_ssize_t child = first; child < first + TIMER_CHILDREN; child++) {
+            if (child < heap->size && heap->items[child].when <= now) {
+                due[count++] = heap->items[child];
+            }
+        }
+    }
+    *found = count;
+    return due;
+}
+
+/* Takes the TimerHandles among the `count` entries at `due` out of the heap, which is put in order
+ * again as a whole; returns how many they are now. */
+static Py_ssize_t
+timers_take_handles(fio_timer_heap *heap, fio_timer_entry *due, Py_ssize_t count)
+{
+    Py_ssize_t taken = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        fio_timer *timer = due[i].timer;
+        FIO_PREFETCH(due[i + TIMER_AHEAD < count ? i + TIMER_AHEAD : i].timer);
+        if (fio_timer_handle_of(timer) != NULL) {
+            heap->items[timer->place - 1].timer = NULL;
+            timer->place = 0;
+            due[taken++] = due[i];
+        }
+    }
+    Py_ssize_t left = 0;
+    for (Py_ssize_t i = 0; i < heap->size; i++) {
+        if (heap->items[i].timer != NULL) {
+            timer_put(heap, left++, heap->items[i]);
+        }
+    }
+    heap->size = left;
+    for (Py_ssize_t i = (left - 2) / TIMER_CHILDREN; left > 1 && i >= 0; i--) {
+        timer_sift_down(heap, i, heap->items[i]);
+    }
+    return taken;
+}
+
+static int
+timer_compare(const void *a, const void *b)
+{
+    return timer_before(a, b) ? -1 : 1;
+}
+
+/* Where a good part of many timers is due, sorting those costs less than taking the heap's first
+ * over and over, which moves a timer at each level. Only for TimerHandles: firing them runs no
+ * code of others meanwhile. */
+static void
+timers_fire_together(FioLoop *loop, int64_t now)
+{
+    fio_timer_heap *heap = &loop->timers;
+    Py_ssize_t count = 0;
+    fio_timer_entry *due = timers_find_due(heap, now, &count);
+    if (due == NULL) {
+        return;
+    }
+    if (count < heap->size / TIMER_TOGETHER_PART
+        || fio_ready_reserve(&loop->ready, (size_t)count) < 0) {
+        PyErr_Clear(); /* one by one, then */
+        PyMem_Free(due);
+        return;
+    }
+    count = timers_take_handles(heap, due, count);
+    qsort(due, (size_t)count, sizeof(due[0]), timer_compare);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        FIO_PREFETCH(due[i + TIMER_AHEAD < count ? i + TIMER_AHEAD : i].timer);
+        due[i].timer->fire(due[i].timer);
+    }
+    PyMem_Free(due);
+}
+
 void
 fio_timers_fire(FioLoop *loop, int64_t now)
 {
     fio_timer_heap *heap = &loop->timers;
     uint64_t end = heap->started; /* what fire() starts belongs to the next turn */
-    while (heap->size > 0 && heap->items[0].when <= now && loop->fatal == NULL) {
+    for (int fired = 0; timers_are_due(heap, now) && loop->fatal == NULL; fired++) {
+        if (fired == TIMER_TOGETHER_AFTER) {
+            timers_fire_together(loop, now);
+            if (!timers_are_due(heap, now)) {
+                break;
+            }
+        }
         fio_timer *timer = heap->items[0].timer;
         if (timer->order >= end) {
             break;
@@ -222,6 +329,9 @@ fio_timers_fire(FioLoop *loop, int64_t now)
         timer->fire(timer);
     }
 }
+
+/* -- all of them ----------------------------------------------------------------------------------
+ */
 
 void
 fio_timers_free(FioLoop *loop)

@@ -65,6 +65,54 @@ def test_context_is_copied(loop):
     assert VAR.get() == "outside"
 
 
+def test_callbacks_of_one_context_do_not_see_each_other(loop):
+    seen = []
+
+    def step(value):
+        seen.append(VAR.get())
+        VAR.set(value)
+
+    def register():
+        VAR.set("outer")
+        handles = [loop.call_soon(step, number) for number in range(4)]
+        handles.append(loop.call_later(0, step, 4))
+        handles.append(loop.call_soon_threadsafe(step, 5))
+        VAR.set("later")
+        handles.append(loop.call_soon(step, 6))
+        return handles
+
+    handles = contextvars.copy_context().run(register)
+    assert len({id(handle._context) for handle in handles[2:]}) == len(handles) - 2
+    run_ready(loop)
+    run_ready(loop)
+    assert sorted(seen) == ["later"] + ["outer"] * 6
+    assert [handle._context[VAR] for handle in handles] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_contexts_keep_no_value_alive(loop):
+    class Value:
+        pass
+
+    value = Value()
+    gone = weakref.ref(value)
+
+    def register(value):
+        VAR.set(value)
+        loop.call_soon(int)
+        loop.call_later(1000, int).cancel()
+        return loop.call_soon(int)
+
+    handle = contextvars.copy_context().run(register, value)
+    del value
+    run_ready(loop)
+    assert gone() is not None
+    handle.cancel()
+    del handle
+    run_ready(loop)
+    gc.collect()
+    assert gone() is None
+
+
 def test_given_context(loop):
     context = contextvars.copy_context()
     context.run(VAR.set, "given")

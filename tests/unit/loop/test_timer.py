@@ -103,3 +103,44 @@ def test_failing_clock_ends_the_run(loop):
     del loop.time
     loop.call_soon(loop.stop)
     loop.run_forever()
+
+
+@pytest.mark.parametrize("later", [0, 20, 20_000])
+def test_many_due_at_once_fire_in_order(loop, later):
+    """Enough that they are taken out of the heap together; what is not due yet stays."""
+    dice = random.Random(11)
+    start = loop.time()
+    seen = []
+    due = [(start - 1 + dice.randrange(500) * 1e-3, number) for number in range(3000)]
+    for when, number in due:
+        loop.call_at(when, seen.append, number)
+    waiting = [loop.call_at(start + 1000 + dice.random(), int) for _ in range(later)]
+    cancelled = [loop.call_at(start - 1, seen.append, "cancelled") for _ in range(100)]
+    for handle in cancelled:
+        handle.cancel()
+    loop.call_at(start, loop.stop)
+    loop.run_forever()
+    assert seen == [number for _, number in sorted(due)]
+    assert sorted(h.when() for h in loop._scheduled) == sorted(h.when() for h in waiting)
+    if waiting:
+        assert loop._scheduled[0].when() == min(h.when() for h in waiting)
+    for handle in waiting:
+        handle.cancel()
+    assert loop._scheduled == []
+
+
+def test_a_timer_among_many_can_cancel_those_behind_it(loop):
+    start = loop.time() - 1
+    seen = []
+    handles = []
+
+    def first():
+        seen.append("first")
+        for handle in handles:
+            handle.cancel()
+
+    loop.call_at(start, first)
+    handles += [loop.call_at(start + 0.1, seen.append, number) for number in range(500)]
+    loop.call_soon(loop.call_soon, loop.call_soon, loop.stop)
+    loop.run_forever()
+    assert seen == ["first"]
