@@ -72,13 +72,39 @@ out_add(json_out *out, const char *text, size_t size)
     return 0;
 }
 
+static int
+out_add_char(json_out *out, char c)
+{
+    char *at = out_reserve(out, 1);
+    if (at == NULL) {
+        return -1;
+    }
+    *at = c;
+    out->size++;
+    return 0;
+}
+
+static int
+out_add_pair(json_out *out, char first, char second)
+{
+    char *at = out_reserve(out, 2);
+    if (at == NULL) {
+        return -1;
+    }
+    at[0] = first;
+    at[1] = second;
+    out->size += 2;
+    return 0;
+}
+
 /* -- strings --------------------------------------------------------------------------------------
  */
 
 static bool
 is_plain(Py_UCS4 c)
 {
-    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+    /* One comparison for both bounds: what is less than a space becomes large. */
+    return c - ' ' <= '~' - ' ' && c != '"' && c != '\\';
 }
 
 static char *
@@ -113,13 +139,13 @@ write_escaped(char *at, Py_UCS4 c)
     return write_unit(at, c);
 }
 
-/* How many characters from the front need no escape; an ASCII string only. */
+/* Copies characters of an ASCII string up to the first that needs an escape; how many those are. */
 static size_t
-plain_run(const unsigned char *text, size_t size)
+copy_plain(char *at, const unsigned char *text, size_t size)
 {
     size_t i = 0;
-    while (i < size && is_plain(text[i])) {
-        i++;
+    for (; i < size && is_plain(text[i]); i++) {
+        at[i] = (char)text[i];
     }
     return i;
 }
@@ -136,8 +162,7 @@ json_string(json_out *out, PyObject *value)
     *at++ = '"';
     if (PyUnicode_IS_ASCII(value)) {
         const unsigned char *text = PyUnicode_1BYTE_DATA(value);
-        done = plain_run(text, size);
-        memcpy(at, text, done);
+        done = copy_plain(at, text, size);
         at += done;
     }
     out->size = (size_t)(at - out->base);
@@ -207,19 +232,18 @@ json_dict(json_out *out, PyObject *dict)
     Py_ssize_t position = 0;
     PyObject *key = NULL;
     PyObject *value = NULL;
-    const char *before = "{";
-    size_t before_size = 1;
+    bool first = true;
     /* No Python code runs in here, so that nobody changes the dict meanwhile. */
     while (PyDict_Next(dict, &position, &key, &value)) {
         if (!PyUnicode_CheckExact(key)) {
             return 1;
         }
-        int result = out_add(out, before, before_size);
+        int result = first ? out_add_char(out, '{') : out_add_pair(out, ',', ' ');
         if (result == 0) {
             result = json_string(out, key);
         }
         if (result == 0) {
-            result = out_add(out, ": ", 2);
+            result = out_add_pair(out, ':', ' ');
         }
         if (result == 0) {
             result = json_value(out, value);
@@ -227,26 +251,25 @@ json_dict(json_out *out, PyObject *dict)
         if (result != 0) {
             return result;
         }
-        before = ", ";
-        before_size = 2;
+        first = false;
     }
-    return before_size == 1 ? out_add(out, "{}", 2) : out_add(out, "}", 1);
+    return first ? out_add_pair(out, '{', '}') : out_add_char(out, '}');
 }
 
 static int
 json_sequence(json_out *out, PyObject *sequence)
 {
     Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence);
-    int result = out_add(out, "[", 1);
+    int result = out_add_char(out, '[');
     for (Py_ssize_t i = 0; i < size && result == 0; i++) {
         if (i > 0) {
-            result = out_add(out, ", ", 2);
+            result = out_add_pair(out, ',', ' ');
         }
         if (result == 0) {
             result = json_value(out, PySequence_Fast_GET_ITEM(sequence, i));
         }
     }
-    return result != 0 ? result : out_add(out, "]", 1);
+    return result != 0 ? result : out_add_char(out, ']');
 }
 
 /* 0 written, 1 not ours to write, -1 MemoryError. */

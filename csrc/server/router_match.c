@@ -15,8 +15,9 @@
 /* The path's segments, made for the first route with variables. */
 typedef struct {
     bool made;
+    uint16_t hashed; /* the segment that `hash` is of, or FIO_NO_PROBE */
+    uint32_t hash;
     fio_view texts[FIO_ROUTE_SEGMENTS];
-    uint32_t hashes[FIO_ROUTE_SEGMENTS];
 } fio_split;
 
 typedef struct {
@@ -101,23 +102,38 @@ split_path(const fio_lookup *lookup)
     const char *end = lookup->path.base + lookup->path.size;
     for (size_t i = 0; i < lookup->slashes; i++) {
         split->texts[i] = next_segment(&at, end);
-        split->hashes[i] = fio_hash_text(split->texts[i]);
     }
+    split->hashed = FIO_NO_PROBE;
     split->made = true;
+}
+
+/* False where one segment shows already that the entry does not match. An entry with none behind it
+ * is compared as a whole, which costs no more. */
+static bool
+probe_match(fio_split *split, const fio_entry *entry)
+{
+    if (entry->probe == FIO_NO_PROBE || entry->next == NULL) {
+        return true;
+    }
+    if (split->hashed != entry->probe) {
+        split->hashed = entry->probe;
+        split->hash = fio_hash_text(split->texts[entry->probe]);
+    }
+    return split->hash == entry->probe_hash;
 }
 
 /* 1 matches, 0 does not, -1 exception set. */
 static int
 dynamic_match(fio_lookup *lookup, const fio_entry *entry)
 {
-    const fio_split *split = lookup->split;
+    fio_split *split = lookup->split;
     if (lookup->slashes != entry->segment_count) {
         return 0;
     }
     if (!split->made) {
         split_path(lookup);
     }
-    if (entry->probe != FIO_NO_PROBE && split->hashes[entry->probe] != entry->probe_hash) {
+    if (!probe_match(split, entry)) {
         return 0;
     }
     fio_match *match = lookup->match;
