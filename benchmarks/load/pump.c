@@ -162,8 +162,17 @@ peer_on_event(int epoll, peer *self, uint32_t events)
     }
 }
 
+/* Says that all stand ready and waits for a line: from then on the server's time is counted. */
 static void
-run_connections(int count, int64_t end)
+wait_for_start(void)
+{
+    printf("ready\n");
+    fflush(stdout);
+    (void)getchar();
+}
+
+static void
+run_connections(int count, int milliseconds)
 {
     struct epoll_event events[MAX_EVENTS];
     int epoll = epoll_create1(0);
@@ -174,6 +183,8 @@ run_connections(int count, int64_t end)
     for (int i = 0; i < count; i++) {
         peer_open(epoll, &peers[i]);
     }
+    wait_for_start();
+    int64_t end = now_ms() + milliseconds;
     for (int i = 0; i < count; i++) {
         peer_next(epoll, &peers[i]);
     }
@@ -206,9 +217,8 @@ main(int argc, char **argv)
         fail("memory");
     }
     memset(load.bytes, 'm', load.request);
-    int64_t end = now_ms() + atoi(argv[6]);
     load.once = strcmp(load.kind, "accept") == 0;
-    run_connections(atoi(argv[5]), end);
+    run_connections(atoi(argv[5]), atoi(argv[6]));
     printf("%lu\n", load.replies);
     return 0;
 }

@@ -126,8 +126,7 @@ def _server(loop: str, row: SocketRow, folder: Path) -> Iterator[tuple[int, str]
         process.stderr.close()
 
 
-def _load(row: SocketRow, address: str, milliseconds: int) -> int:
-    """Runs the load; the number of messages answered."""
+def _load_command(row: SocketRow, address: str, milliseconds: int) -> list[str]:
     if row.transport == "tls":
         kind = "handshake" if row.kind == "accept" else "echo"
         command = [sys.executable, "-m", "benchmarks.micro.tls_pump", kind, address]
@@ -136,18 +135,34 @@ def _load(row: SocketRow, address: str, milliseconds: int) -> int:
         kind = "accept" if row.kind == "accept" else row.transport
         command = [str(native.program("load/pump.c")), kind, address, str(row.request)]
         command += [str(row.reply), str(row.connections), str(milliseconds)]
+    return command
+
+
+def _load(row: SocketRow, address: str, milliseconds: int, server: int) -> float:
+    """Runs the load; microseconds of the server's CPU a message, counted once it is connected."""
     process = measure.spawn(
-        command, measure.LOAD_CPU, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        _load_command(row, address, milliseconds),
+        measure.LOAD_CPU,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    assert process.stdout is not None
     try:
-        out, error = process.communicate(timeout=milliseconds / 1e3 + 20)
+        select.select([process.stdout], [], [], START_SECONDS)
+        if process.poll() is None:
+            process.stdout.readline()
+        before = measure.cpu_seconds(server)
+        out, error = process.communicate("go\n", timeout=milliseconds / 1e3 + 20)
+        used = measure.cpu_seconds(server) - before
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         raise measure.ContenderError("the load got no answer") from None
     if process.returncode or int(out) == 0:
         raise measure.ContenderError(error.strip()[-300:] or "no message was answered")
-    return int(out)
+    return used * 1e6 / int(out)
 
 
 def _idle_bytes(row: SocketRow, pid: int, port: int) -> float:
@@ -181,7 +196,5 @@ def measured(loop: str, name: str, milliseconds: int, folder: Path) -> float:
     with _server(loop, row, folder) as (pid, address):
         if row.idle:
             return _idle_bytes(row, pid, int(address))
-        _load(row, address, WARM_UP_MS)
-        before = measure.cpu_seconds(pid)
-        messages = _load(row, address, milliseconds)
-        return (measure.cpu_seconds(pid) - before) * 1e6 / messages
+        _load(row, address, WARM_UP_MS, pid)
+        return _load(row, address, milliseconds, pid)

@@ -56,12 +56,23 @@ class Peer:
             return replies
 
 
-def echo(port: int, size: int, connections: int, end: float) -> int:
+def wait_for_start(seconds: float) -> float:
+    """Say that all stand ready and wait for a line: from then on the server's time is counted.
+
+    Returns the end, on the monotonic clock.
+    """
+    print("ready", flush=True)
+    sys.stdin.readline()
+    return time.monotonic() + seconds
+
+
+def echo(port: int, size: int, connections: int, seconds: float) -> int:
     made = context()
     replies = 0
     with selectors.DefaultSelector() as selector:
-        for _ in range(connections):
-            peer = Peer(connected(made, port), b"m" * size)
+        peers = [Peer(connected(made, port), b"m" * size) for _ in range(connections)]
+        end = wait_for_start(seconds)
+        for peer in peers:
             selector.register(peer.sock, selectors.EVENT_READ, peer)
             replies += peer.step()
         while time.monotonic() < end:
@@ -70,9 +81,10 @@ def echo(port: int, size: int, connections: int, end: float) -> int:
     return replies
 
 
-def handshake(port: int, size: int, end: float) -> int:
+def handshake(port: int, size: int, seconds: float) -> int:
     made = context()
     replies = 0
+    end = wait_for_start(seconds)
     while time.monotonic() < end:
         with connected(made, port) as sock:
             sock.sendall(b"m" * size)
@@ -83,11 +95,11 @@ def handshake(port: int, size: int, end: float) -> int:
 
 def main() -> None:
     kind, port, size, connections, milliseconds = sys.argv[1:]
-    end = time.monotonic() + int(milliseconds) / 1e3
+    seconds = int(milliseconds) / 1e3
     if kind == "handshake":
-        print(handshake(int(port), int(size), end))
+        print(handshake(int(port), int(size), seconds))
     else:
-        print(echo(int(port), int(size), int(connections), end))
+        print(echo(int(port), int(size), int(connections), seconds))
 
 
 if __name__ == "__main__":
