@@ -4,18 +4,21 @@
 
 #include "net/bridge.h"
 
-/* A read at least this long is taken for part of a bulk transfer: the next one goes straight into a
- * bytes object instead of through the slab, which saves copying it. Not less: an object of
- * BRIDGE_BULK_SIZE that is then cut to less than malloc's threshold for mappings (128 KiB) costs a
- * mapping of its own each time. */
-#define BRIDGE_BULK_READ ((size_t)128 * 1024)
+/* After a read of at least this size the next one is expected to be like it and goes straight into
+ * a bytes object instead of through the slab: copying so much costs more than an object that is
+ * made too large and then cut. */
+#define BRIDGE_BULK_READ ((size_t)8 * 1024)
+
+/* malloc's threshold for mappings: an object of this size that is then cut to less costs a mapping
+ * of its own each time. */
+#define BRIDGE_MAPPED ((size_t)128 * 1024)
 
 /* The largest such object: what asyncio reads at most in one go (_SelectorTransport.max_size). */
 #define BRIDGE_BULK_MAX ((size_t)256 * 1024)
 
 /* Objects are made in steps of this many bytes: reads of nearly the same size find the same hole in
  * the heap again. */
-#define BRIDGE_BULK_STEP ((size_t)16 * 1024)
+#define BRIDGE_BULK_STEP ((size_t)4 * 1024)
 
 static FioTransport *
 bridge_transport(fio_link *link)
@@ -97,7 +100,8 @@ bridge_next_bulk(size_t got, size_t room)
     if (got < BRIDGE_BULK_READ) {
         return 0;
     }
-    if (got < room && got >= room / 4) {
+    bool fits = got < room && got >= room / 4;
+    if (fits && (room < BRIDGE_MAPPED || got >= BRIDGE_MAPPED)) {
         return (uint32_t)room;
     }
     size_t next = got == room ? got * 2 : (got / BRIDGE_BULK_STEP + 1) * BRIDGE_BULK_STEP;

@@ -7,9 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Reads of one stream a turn: with a slab of 256 KiB that is up to 1 MiB in one go, few enough that
- * a fast sender does not keep the other connections waiting. */
+/* Reads of one stream a turn, and the size from which one is enough: the link shall have dealt with
+ * so much before there is more (a StreamReader that is fed faster than it is read has to move it),
+ * and other connections shall not wait. */
 #define STREAM_READS_A_TURN 4
+#define STREAM_READ_ENOUGH ((size_t)64 * 1024)
 
 static void stream_on_ready(fio_watch *watch, int events);
 static void stream_on_watch_closed(fio_watch *watch);
@@ -167,7 +169,7 @@ stream_read_once(fio_stream *stream, fio_link *link)
     ssize_t got = stream_receive(stream, data, room);
     if (got > 0) {
         ops->data(link, data, (size_t)got);
-        return (size_t)got == room;
+        return (size_t)got == room && room < STREAM_READ_ENOUGH;
     }
     int err = errno;
     if (!in_slab && ops->unused != NULL) {
