@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar, get_args, overload
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, overload
 
 __all__ = ("AppKey", "ChainMapProxy", "NotAppKeyWarning", "RequestKey", "ResponseKey")
 
@@ -67,6 +68,37 @@ class RequestKey(_Key[_T]):
 
 class ResponseKey(_Key[_T]):
     """A key of a response: ``ResponseKey("name", type)``."""
+
+
+class KeyedState:
+    """The mapping methods of requests and responses, over the item methods of the class in C that
+    stands behind this one among the bases.
+    """
+
+    __slots__ = ()
+
+    _key_class: ClassVar[type[_Key[Any]]]
+
+    if not TYPE_CHECKING:  # the stub of the class in C has them
+
+        def __setitem__(self, key, value):
+            if not isinstance(key, self._key_class):
+                warnings.warn(
+                    f"It is recommended to use web.{self._key_class.__name__} instances for keys.",
+                    category=NotAppKeyWarning,
+                    stacklevel=2,
+                )
+            super().__setitem__(key, value)
+
+        get = MutableMapping.get
+        keys = MutableMapping.keys
+        items = MutableMapping.items
+        values = MutableMapping.values
+        pop = MutableMapping.pop
+        popitem = MutableMapping.popitem
+        clear = MutableMapping.clear
+        update = MutableMapping.update
+        setdefault = MutableMapping.setdefault
 
 
 class ChainMapProxy(Mapping[str | AppKey[Any], Any]):

@@ -18,7 +18,7 @@ from yarl import URL
 
 from .. import _core
 from .exceptions import HTTPRequestEntityTooLarge
-from .keys import ChainMapProxy, NotAppKeyWarning, RequestKey
+from .keys import ChainMapProxy, KeyedState, RequestKey
 from .multipart import BodyPartReader, MultipartReader
 from .version import HttpVersion
 
@@ -60,9 +60,10 @@ class FileField:
     headers: CIMultiDictProxy[str]
 
 
-class BaseRequest(_core.Request):
+class BaseRequest(KeyedState, _core.Request):
     """A request as a low-level :class:`Server` gives it; a mapping of its own state."""
 
+    _key_class = RequestKey
     _post: MultiDictProxy[Any] | None = None
     _client_max_fields: int = 1000
 
@@ -105,28 +106,6 @@ class BaseRequest(_core.Request):
         request._override(**given)
         request._client_max_fields = client_max_fields
         return request
-
-    # -- state ------------------------------------------------------------------------------------
-
-    def __setitem__(self, key: str | RequestKey[Any], value: Any) -> None:
-        if not isinstance(key, RequestKey):
-            warnings.warn(
-                "It is recommended to use web.RequestKey instances for keys.",
-                category=NotAppKeyWarning,
-                stacklevel=2,
-            )
-        super().__setitem__(key, value)
-
-    if not TYPE_CHECKING:  # the stub has them
-        get = MutableMapping.get
-        keys = MutableMapping.keys
-        items = MutableMapping.items
-        values = MutableMapping.values
-        pop = MutableMapping.pop
-        popitem = MutableMapping.popitem
-        clear = MutableMapping.clear
-        update = MutableMapping.update
-        setdefault = MutableMapping.setdefault
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What the transport knows by this name; `default` when it does not, or is gone."""

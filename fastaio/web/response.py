@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core
 from .compression import SYNC_SIZE, Compressor
 from .etag import ETag, format_etag, parse_etag
-from .keys import NotAppKeyWarning, ResponseKey
+from .keys import KeyedState, ResponseKey
 from .payload import Payload, make_payload
 
 if TYPE_CHECKING:
@@ -43,40 +43,19 @@ class ContentCoding(enum.Enum):
     identity = "identity"
 
 
-class StreamResponse(_core.StreamResponse, metaclass=_core.ResponseMeta):
+class StreamResponse(KeyedState, _core.StreamResponse, metaclass=_core.ResponseMeta):
     """A response whose body is written piece by piece; a mapping of its own state.
 
     status: with `reason` or its standard phrase. headers: fields to send.
     """
 
+    _key_class = ResponseKey
     _compression = False
     _compression_force: ContentCoding | None = None
     _compression_strategy: int | None = None
 
     _zlib_executor_size = SYNC_SIZE
     _zlib_executor: Executor | None = None
-
-    # -- state ------------------------------------------------------------------------------------
-
-    def __setitem__(self, key: str | ResponseKey[Any], value: Any) -> None:
-        if not isinstance(key, ResponseKey):
-            warnings.warn(
-                "It is recommended to use web.ResponseKey instances for keys.",
-                category=NotAppKeyWarning,
-                stacklevel=2,
-            )
-        super().__setitem__(key, value)
-
-    if not TYPE_CHECKING:  # the stub has them
-        get = MutableMapping.get
-        keys = MutableMapping.keys
-        items = MutableMapping.items
-        values = MutableMapping.values
-        pop = MutableMapping.pop
-        popitem = MutableMapping.popitem
-        clear = MutableMapping.clear
-        update = MutableMapping.update
-        setdefault = MutableMapping.setdefault
 
     # -- cookies ----------------------------------------------------------------------------------
 
