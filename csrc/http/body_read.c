@@ -6,16 +6,13 @@
 #include "base/aio.h"
 
 typedef struct {
-    PyObject_HEAD
+    FioCoroutine super;
     FioBody *body;       /* owned */
     PyObject *separator; /* owned bytes, or NULL */
-    PyObject *waiting;   /* owned iterator of the future waited for, or NULL */
-    PyObject *future;    /* owned: that future, or NULL */
     size_t size;
     size_t scanned; /* bytes already searched for the separator */
     uint8_t kind;
     bool iterates;
-    bool finished;
 } FioBodyRead;
 
 /* -- the operations -------------------------------------------------------------------------------
@@ -141,25 +138,13 @@ waiter_slot(FioBodyRead *self)
 }
 
 static void
-stop_waiting(FioBodyRead *self)
+stop_waiting(FioCoroutine *coroutine)
 {
-    if (self->future != NULL && *waiter_slot(self) == self->future) {
+    FioBodyRead *self = (FioBodyRead *)coroutine;
+    if (coroutine->awaited != NULL && *waiter_slot(self) == coroutine->awaited) {
         Py_CLEAR(*waiter_slot(self));
     }
-    Py_CLEAR(self->future);
-    Py_CLEAR(self->waiting);
-}
-
-static PyObject *
-iterator_of_future(PyObject *future)
-{
-    const PyAsyncMethods *methods = Py_TYPE(future)->tp_as_async;
-    if (methods == NULL || methods->am_await == NULL) {
-        PyErr_Format(PyExc_TypeError, "create_future() gave a %.200s, which is not awaitable",
-                     Py_TYPE(future)->tp_name);
-        return NULL;
-    }
-    return methods->am_await(future);
+    fio_coroutine_unwait(coroutine);
 }
 
 static int
@@ -175,13 +160,10 @@ start_waiting(FioBodyRead *self)
                         "read called while another coroutine is already waiting for incoming data");
         return -1;
     }
-    self->future = fio_future_new(body->st, body->loop);
-    self->waiting = self->future == NULL ? NULL : iterator_of_future(self->future);
-    if (self->waiting == NULL) {
-        Py_CLEAR(self->future);
+    if (fio_coroutine_wait(&self->super, fio_future_new(body->st, body->loop)) < 0) {
         return -1;
     }
-    *waiter_slot(self) = Py_NewRef(self->future);
+    *waiter_slot(self) = Py_NewRef(self->super.awaited);
     fio_body_want(body);
     return 0;
 }
@@ -189,7 +171,6 @@ start_waiting(FioBodyRead *self)
 static PySendResult
 finish_read(FioBodyRead *self, PyObject *value, PyObject **result)
 {
-    self->finished = true;
     if (value != NULL && is_end(self, value)) {
         Py_CLEAR(value);
         PyErr_SetNone(PyExc_StopAsyncIteration);
@@ -199,22 +180,18 @@ finish_read(FioBodyRead *self, PyObject *value, PyObject **result)
 }
 
 static PySendResult
-body_read_send(FioBodyRead *self, PyObject *sent, PyObject **result)
+body_read_advance(FioCoroutine *coroutine, PyObject *sent, PyObject **result)
 {
-    *result = NULL;
-    if (self->finished) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
-        return PYGEN_ERROR;
-    }
+    FioBodyRead *self = (FioBodyRead *)coroutine;
     for (;;) {
-        if (self->waiting != NULL) {
-            const PySendResult outcome = PyIter_Send(self->waiting, sent, result);
+        if (coroutine->waiting != NULL) {
+            const PySendResult outcome = PyIter_Send(coroutine->waiting, sent, result);
             if (outcome == PYGEN_NEXT) {
                 return PYGEN_NEXT;
             }
-            stop_waiting(self);
+            stop_waiting(coroutine);
             if (outcome == PYGEN_ERROR) {
-                return finish_read(self, NULL, result);
+                return PYGEN_ERROR;
             }
             Py_CLEAR(*result);
         }
@@ -226,77 +203,10 @@ body_read_send(FioBodyRead *self, PyObject *sent, PyObject **result)
     }
 }
 
-/* -- the coroutine protocol -----------------------------------------------------------------------
+static const fio_coroutine_kind body_read_kind = {body_read_advance, stop_waiting};
+
+/* -- the type -------------------------------------------------------------------------------------
  */
-
-/* What a send gave, in the words of an iterator. */
-static PyObject *
-outcome_of(PySendResult outcome, PyObject *result)
-{
-    if (outcome != PYGEN_RETURN) {
-        return result;
-    }
-    /* The value becomes StopIteration's argument even where it is a tuple or an exception. */
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-    Py_DECREF(result);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
-    return NULL;
-}
-
-static PyObject *
-body_read_iternext(FioBodyRead *self)
-{
-    PyObject *result = NULL;
-    const PySendResult outcome = body_read_send(self, Py_None, &result);
-    return outcome_of(outcome, result);
-}
-
-static PyObject *
-body_read_send_method(FioBodyRead *self, PyObject *value)
-{
-    PyObject *result = NULL;
-    const PySendResult outcome = body_read_send(self, value, &result);
-    return outcome_of(outcome, result);
-}
-
-/* throw(exc) or throw(type, value, traceback): into the future waited for, which makes it an
- * exception here; a coroutine not begun yet ends with it. */
-static PyObject *
-body_read_throw(FioBodyRead *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (nargs < 1 || nargs > 3) {
-        PyErr_SetString(PyExc_TypeError, "throw() takes from 1 to 3 arguments");
-        return NULL;
-    }
-    if (self->waiting == NULL) {
-        self->finished = true;
-        PyObject *type = PyExceptionInstance_Check(args[0]) ? (PyObject *)Py_TYPE(args[0])
-                                                            : args[0];
-        PyObject *value = PyExceptionInstance_Check(args[0]) ? args[0] : nargs > 1 ? args[1] : NULL;
-        PyErr_SetObject(type, value);
-        return NULL;
-    }
-    PyObject *throw = PyObject_GetAttr(self->waiting, self->body->st->str_throw);
-    PyObject *result = throw == NULL ? NULL : PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
-    Py_XDECREF(throw);
-    if (result != NULL) {
-        return result;
-    }
-    stop_waiting(self);
-    self->finished = true;
-    return NULL;
-}
-
-static PyObject *
-body_read_close(FioBodyRead *self, PyObject *Py_UNUSED(none))
-{
-    self->finished = true;
-    stop_waiting(self);
-    Py_RETURN_NONE;
-}
 
 static int
 body_read_traverse(FioBodyRead *self, visitproc visit, void *arg)
@@ -304,16 +214,14 @@ body_read_traverse(FioBodyRead *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->body);
     Py_VISIT(self->separator);
-    Py_VISIT(self->waiting);
-    Py_VISIT(self->future);
-    return 0;
+    return fio_coroutine_visit(&self->super, visit, arg);
 }
 
 static int
 body_read_clear(FioBodyRead *self)
 {
     if (self->body != NULL) {
-        stop_waiting(self);
+        stop_waiting(&self->super);
     }
     Py_CLEAR(self->body);
     Py_CLEAR(self->separator);
@@ -331,9 +239,7 @@ body_read_dealloc(FioBodyRead *self)
 }
 
 static PyMethodDef body_read_methods[] = {
-    {"send", (PyCFunction)body_read_send_method, METH_O, NULL},
-    {"throw", FIO_METHOD(body_read_throw), METH_FASTCALL, NULL},
-    {"close", (PyCFunction)body_read_close, METH_NOARGS, NULL},
+    FIO_COROUTINE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
@@ -342,9 +248,9 @@ static PyType_Slot body_read_slots[] = {
     {Py_tp_traverse, body_read_traverse},
     {Py_tp_clear, body_read_clear},
     {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, body_read_iternext},
+    {Py_tp_iternext, fio_iternext_by_send},
     {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, body_read_send},
+    {Py_am_send, fio_coroutine_am_send},
     {Py_tp_methods, body_read_methods},
     {0, NULL},
 };
@@ -364,15 +270,13 @@ fio_body_read(FioBody *body, const fio_read *read)
     if (self == NULL) {
         return NULL;
     }
+    fio_coroutine_init(&self->super, &body_read_kind);
     self->body = (FioBody *)Py_NewRef((PyObject *)body);
     self->separator = Py_XNewRef(read->separator);
-    self->waiting = NULL;
-    self->future = NULL;
     self->size = read->size;
     self->scanned = 0;
     self->kind = (uint8_t)read->kind;
     self->iterates = read->iterates;
-    self->finished = false;
     PyObject_GC_Track((PyObject *)self);
     return (PyObject *)self;
 }

@@ -116,18 +116,6 @@ file_send_am_send(FioFileSend *self, PyObject *sent, PyObject **result)
     }
 }
 
-static PyObject *
-file_send_iternext(FioFileSend *self)
-{
-    PyObject *result = NULL;
-    PySendResult status = file_send_am_send(self, Py_None, &result);
-    if (status == PYGEN_RETURN) {
-        fio_stop_iteration(result);
-        return NULL;
-    }
-    return result;
-}
-
 static int
 file_send_traverse(FioFileSend *self, visitproc visit, void *arg)
 {
@@ -157,10 +145,10 @@ file_send_dealloc(FioFileSend *self)
 }
 
 static PyType_Slot file_send_slots[] = {
-    {Py_tp_dealloc, file_send_dealloc},   {Py_tp_traverse, file_send_traverse},
-    {Py_tp_clear, file_send_clear},       {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, file_send_iternext}, {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, file_send_am_send},      {0, NULL},
+    {Py_tp_dealloc, file_send_dealloc},     {Py_tp_traverse, file_send_traverse},
+    {Py_tp_clear, file_send_clear},         {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, fio_iternext_by_send}, {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, file_send_am_send},        {0, NULL},
 };
 
 static PyType_Spec file_send_spec = {

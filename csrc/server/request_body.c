@@ -202,21 +202,6 @@ read_am_send(FioRequestRead *self, PyObject *sent, PyObject **result)
     }
 }
 
-static PyObject *
-read_iternext(FioRequestRead *self)
-{
-    PyObject *result = NULL;
-    switch (read_am_send(self, Py_None, &result)) {
-    case PYGEN_NEXT:
-        return result;
-    case PYGEN_RETURN:
-        fio_stop_iteration(result);
-        return NULL;
-    default:
-        return NULL;
-    }
-}
-
 static int
 read_traverse(FioRequestRead *self, visitproc visit, void *arg)
 {
@@ -249,10 +234,14 @@ read_dealloc(FioRequestRead *self)
 }
 
 static PyType_Slot read_slots[] = {
-    {Py_tp_dealloc, read_dealloc},   {Py_tp_traverse, read_traverse},
-    {Py_tp_clear, read_clear},       {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, read_iternext}, {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, read_am_send},      {0, NULL},
+    {Py_tp_dealloc, read_dealloc},
+    {Py_tp_traverse, read_traverse},
+    {Py_tp_clear, read_clear},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, fio_iternext_by_send},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, read_am_send},
+    {0, NULL},
 };
 
 static PyType_Spec read_spec = {
