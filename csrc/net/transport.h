@@ -5,7 +5,7 @@
  * transports; they differ in their stream kind and in their table of methods. What is public about
  * them is py_transport.c's, the way to a Python protocol is bridge.c's. */
 
-#include "net/addr.h"
+#include "base/addr.h"
 #include "net/stream.h"
 
 typedef struct {

@@ -7,7 +7,6 @@
 #include "base/errors.h"
 #include "net/bridge.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 
 /* Room for one message: the largest UDP can carry. */
@@ -85,38 +84,6 @@ datagram_sender(FioDatagram *self, const struct sockaddr *from, socklen_t size)
     return object;
 }
 
-/* The kernel's form of an address that is (numeric host, port): 1, or 0: left to the socket module.
- */
-static int
-addr_from_numeric(FioDatagram *self, PyObject *address, fio_addr *out)
-{
-    if (!PyTuple_CheckExact(address) || PyTuple_GET_SIZE(address) != 2
-        || !PyUnicode_CheckExact(PyTuple_GET_ITEM(address, 0))
-        || !PyLong_CheckExact(PyTuple_GET_ITEM(address, 1))) {
-        return 0;
-    }
-    const char *host = PyUnicode_AsUTF8(PyTuple_GET_ITEM(address, 0));
-    long port = PyLong_AsLong(PyTuple_GET_ITEM(address, 1));
-    if (host == NULL || port < 0 || port > UINT16_MAX) {
-        PyErr_Clear();
-        return 0;
-    }
-    memset(out, 0, sizeof(*out));
-    if (self->family == AF_INET && inet_pton(AF_INET, host, &out->as.in.sin_addr) == 1) {
-        out->as.in.sin_family = AF_INET;
-        out->as.in.sin_port = htons((uint16_t)port);
-        out->size = sizeof(out->as.in);
-        return 1;
-    }
-    if (self->family == AF_INET6 && inet_pton(AF_INET6, host, &out->as.in6.sin6_addr) == 1) {
-        out->as.in6.sin6_family = AF_INET6;
-        out->as.in6.sin6_port = htons((uint16_t)port);
-        out->size = sizeof(out->as.in6);
-        return 1;
-    }
-    return 0;
-}
-
 static int
 datagram_resolve(FioDatagram *self, PyObject *address, fio_addr *out)
 {
@@ -128,11 +95,14 @@ datagram_resolve(FioDatagram *self, PyObject *address, fio_addr *out)
             }
         }
     }
-    if (addr_from_numeric(self, address, out)) {
-        datagram_remember(self, out, address);
-        return 1;
+    if (!fio_addr_of_numeric(self->family, address, out)) {
+        return 0;
     }
-    return 0;
+    if (self->family == AF_INET) {
+        /* Of IPv6 there are several spellings, and datagram_received() is given one of them. */
+        datagram_remember(self, out, address);
+    }
+    return 1;
 }
 
 /* -- the queue ------------------------------------------------------------------------------------

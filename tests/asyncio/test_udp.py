@@ -190,6 +190,25 @@ def test_ipv6(run, endpoint):
     run(main())
 
 
+def test_senders_are_named_in_one_way(run, endpoint):
+    """Whichever spelling of an IPv6 address was sent to."""
+
+    async def main():
+        try:
+            server, inbox = await endpoint(local_addr=("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        client, answers = await endpoint(local_addr=("::1", 0))
+        address = server.get_extra_info("sockname")
+        for spelling in (("0:0::1", address[1]), address[:2], address[:3], address):
+            client.sendto(b"x", spelling)
+            server.sendto(b"y", (await inbox.received.get())[1])
+            assert await answers.received.get() == (b"y", address)
+        await endpoint.close()
+
+    run(main())
+
+
 def test_unix(run, endpoint, tmp_path):
     async def main():
         here, there = str(tmp_path / "here"), str(tmp_path / "there")

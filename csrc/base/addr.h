@@ -1,5 +1,5 @@
-#ifndef FIO_NET_ADDR_H
-#define FIO_NET_ADDR_H
+#ifndef FIO_BASE_ADDR_H
+#define FIO_BASE_ADDR_H
 
 #include "base/base.h"
 
@@ -27,6 +27,14 @@ typedef struct {
 /* The address as the socket module gives it: (host, port), (host, port, flowinfo, scope_id), a
  * path, or bytes for the abstract Unix namespace; None where there is none. */
 FIO_MUST_CHECK PyObject *fio_addr_to_python(const struct sockaddr *addr, socklen_t size);
+
+/* The kernel's form of (numeric host, port), in AF_INET6 also of (..., flowinfo, scope_id). False,
+ * with no exception set, for all else: names, odd types and values, other families than these two.
+ */
+bool fio_addr_of_numeric(int family, PyObject *address, fio_addr *out);
+
+/* The same for the path of a Unix socket, as str or bytes. */
+bool fio_addr_of_path(PyObject *path, fio_any_addr *out);
 
 /* Copies `from` if it is small enough; false when it is not. */
 bool fio_addr_keep(fio_addr *to, const fio_any_addr *from);
