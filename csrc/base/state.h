@@ -114,6 +114,7 @@
     X(get_buffer)             \
     X(get_task_factory)       \
     X(get_write_buffer_size)  \
+    X(gettimeout)             \
     X(handle)                 \
     X(headers)                \
     X(http)                   \
@@ -194,8 +195,10 @@
     X(aio_get_running_loop, "asyncio.events", "get_running_loop")            \
     X(aio_logger, "asyncio.log", "logger")                                   \
     X(aio_tasks, "asyncio", "tasks")                                         \
+    X(socket_family, "_socket", "socket.family")                             \
+    X(socket_kind, "_socket", "socket.type")                                 \
+    X(socket_proto, "_socket", "socket.proto")                               \
     X(socket_socket, "socket", "socket")                                     \
-    X(socket_type, "socket", "socket")                                       \
     X(tls_DO_HANDSHAKE, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE") \
     X(tls_FLUSHING, "asyncio.sslproto", "SSLProtocolState.FLUSHING")         \
     X(tls_WRAPPED, "asyncio.sslproto", "SSLProtocolState.WRAPPED")

@@ -17,6 +17,37 @@ typedef struct {
     FioHandle *writer; /* owned or NULL */
 } fio_poller;
 
+/* What is about reading and what is about writing differ in this only. */
+typedef struct {
+    fio_params add;
+    fio_params remove;
+    const char *add_unchecked; /* the name of asyncio's own */
+    size_t slot;               /* offset of the handle in fio_poller */
+} poll_side;
+
+static const char *const poll_add_names[] = {"fd", "callback", NULL};
+static const char *const poll_remove_names[] = {"fd", NULL};
+
+static const poll_side poll_reading = {
+    .add = {"add_reader", poll_add_names, 2, 2},
+    .remove = {"remove_reader", poll_remove_names, 1, 1},
+    .add_unchecked = "_add_reader",
+    .slot = offsetof(fio_poller, reader),
+};
+
+static const poll_side poll_writing = {
+    .add = {"add_writer", poll_add_names, 2, 2},
+    .remove = {"remove_writer", poll_remove_names, 1, 1},
+    .add_unchecked = "_add_writer",
+    .slot = offsetof(fio_poller, writer),
+};
+
+static FioHandle **
+poller_slot(fio_poller *self, const poll_side *side)
+{
+    return (FioHandle **)((char *)self + side->slot);
+}
+
 int
 fio_poll_fileno(PyObject *file)
 {
@@ -242,7 +273,7 @@ poll_check_args(FioLoop *loop, Py_ssize_t nargs, const char *name)
 /* The handle takes its place beside or instead of what is registered; `handle` is borrowed.
  * Returns the descriptor. */
 static int
-poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
+poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side *side)
 {
     int fd = fio_poll_fileno(file);
     if (fd < 0) {
@@ -256,8 +287,11 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
     if (self == NULL) {
         return -1;
     }
-    Py_XSETREF(self->file, Py_NewRef(file));
-    FioHandle **slot = (FioHandle **)((char *)self + offset);
+    if (self->file == NULL || !PyLong_CheckExact(file)) {
+        /* A number is not what somebody asks for once the file is closed. */
+        Py_XSETREF(self->file, Py_NewRef(file));
+    }
+    FioHandle **slot = poller_slot(self, side);
     FioHandle *old = *slot;
     *slot = (FioHandle *)Py_NewRef((PyObject *)handle);
     poller_update(self);
@@ -274,7 +308,7 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, size_t offset)
 }
 
 static PyObject *
-poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t offset)
+poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const poll_side *side)
 {
     const fio_call call = {.callback = args[1], .args = args + 2, .nargs = nargs - 2};
     PyObject *handle = fio_handle_new(loop, &call);
@@ -282,19 +316,30 @@ poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t offset)
         return NULL;
     }
     fio_handle_track(handle);
-    if (poll_register(loop, args[0], (FioHandle *)handle, offset) < 0) {
+    if (poll_register(loop, args[0], (FioHandle *)handle, side) < 0) {
         Py_CLEAR(handle);
     }
     return handle;
 }
 
+/* add_reader() or add_writer(): all by position, or two arguments in any way. */
 static PyObject *
-poll_add_checked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t offset)
+poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
 {
-    if (poll_check_free(loop, args[0]) < 0) {
+    PyObject *named[2] = {NULL, NULL};
+    if (kwnames != NULL) {
+        if (fio_args_parse(&side->add, args, nargs, kwnames, named) < 0) {
+            return NULL;
+        }
+        args = named;
+        nargs = 2;
+    }
+    if (poll_check_args(loop, nargs, side->add.function) < 0
+        || poll_check_free(loop, args[0]) < 0) {
         return NULL;
     }
-    PyObject *handle = poll_add(loop, args, nargs, offset);
+    PyObject *handle = poll_add(loop, args, nargs, side);
     if (handle == NULL) {
         return NULL;
     }
@@ -302,65 +347,37 @@ poll_add_checked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, size_t 
     Py_RETURN_NONE;
 }
 
-/* add_reader() or add_writer() with some of its arguments by keyword. */
 static PyObject *
-poll_add_by_keyword(FioLoop *loop, const fio_params *params, PyObject *const *args,
-                    Py_ssize_t nargs, PyObject *kwnames, size_t offset)
+poll_add_unchecked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *named[2] = {NULL, NULL};
-    if (fio_args_parse(params, args, nargs, kwnames, named) < 0
-        || poll_check_args(loop, 2, params->function) < 0) {
+    if (poll_check_args(loop, nargs, side->add_unchecked) < 0) {
         return NULL;
     }
-    return poll_add_checked(loop, named, 2, offset);
+    return poll_add(loop, args, nargs, side);
 }
-
-static const char *const poll_add_names[] = {"fd", "callback", NULL};
 
 PyObject *
 fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const fio_params params = {"add_reader", poll_add_names, 2, 2};
-    size_t offset = offsetof(fio_poller, reader);
-    if (kwnames != NULL) {
-        return poll_add_by_keyword(loop, &params, args, nargs, kwnames, offset);
-    }
-    if (poll_check_args(loop, nargs, params.function) < 0) {
-        return NULL;
-    }
-    return poll_add_checked(loop, args, nargs, offset);
+    return poll_add_checked(loop, &poll_reading, args, nargs, kwnames);
 }
 
 PyObject *
 fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const fio_params params = {"add_writer", poll_add_names, 2, 2};
-    size_t offset = offsetof(fio_poller, writer);
-    if (kwnames != NULL) {
-        return poll_add_by_keyword(loop, &params, args, nargs, kwnames, offset);
-    }
-    if (poll_check_args(loop, nargs, params.function) < 0) {
-        return NULL;
-    }
-    return poll_add_checked(loop, args, nargs, offset);
+    return poll_add_checked(loop, &poll_writing, args, nargs, kwnames);
 }
 
 PyObject *
 fio_poll_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (poll_check_args(loop, nargs, "_add_reader") < 0) {
-        return NULL;
-    }
-    return poll_add(loop, args, nargs, offsetof(fio_poller, reader));
+    return poll_add_unchecked(loop, &poll_reading, args, nargs);
 }
 
 PyObject *
 fio_poll_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (poll_check_args(loop, nargs, "_add_writer") < 0) {
-        return NULL;
-    }
-    return poll_add(loop, args, nargs, offsetof(fio_poller, writer));
+    return poll_add_unchecked(loop, &poll_writing, args, nargs);
 }
 
 PyObject *
@@ -419,7 +436,7 @@ poll_find(FioLoop *loop, PyObject *file, fio_poller **found)
 }
 
 static PyObject *
-poll_remove(FioLoop *loop, PyObject *file, size_t offset)
+poll_remove(FioLoop *loop, const poll_side *side, PyObject *file)
 {
     if (loop->closed) {
         Py_RETURN_FALSE;
@@ -428,7 +445,7 @@ poll_remove(FioLoop *loop, PyObject *file, size_t offset)
     if (poll_find(loop, file, &self) < 0) {
         return NULL;
     }
-    FioHandle **slot = self == NULL ? NULL : (FioHandle **)((char *)self + offset);
+    FioHandle **slot = self == NULL ? NULL : poller_slot(self, side);
     if (slot == NULL || *slot == NULL) {
         Py_RETURN_FALSE;
     }
@@ -436,55 +453,65 @@ poll_remove(FioLoop *loop, PyObject *file, size_t offset)
     Py_RETURN_TRUE;
 }
 
-PyObject *
-fio_poll_remove_reader_unchecked(FioLoop *loop, PyObject *file)
+static PyObject *
+poll_remove_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
 {
-    return poll_remove(loop, file, offsetof(fio_poller, reader));
+    PyObject *file = NULL;
+    if (fio_args_parse(&side->remove, args, nargs, kwnames, &file) < 0
+        || poll_check_free(loop, file) < 0) {
+        return NULL;
+    }
+    return poll_remove(loop, side, file);
 }
-
-PyObject *
-fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file)
-{
-    return poll_remove(loop, file, offsetof(fio_poller, writer));
-}
-
-static const char *const poll_remove_names[] = {"fd", NULL};
 
 PyObject *
 fio_poll_remove_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const fio_params params = {"remove_reader", poll_remove_names, 1, 1};
-    PyObject *file = NULL;
-    if (fio_args_parse(&params, args, nargs, kwnames, &file) < 0
-        || poll_check_free(loop, file) < 0) {
-        return NULL;
-    }
-    return fio_poll_remove_reader_unchecked(loop, file);
+    return poll_remove_checked(loop, &poll_reading, args, nargs, kwnames);
 }
 
 PyObject *
 fio_poll_remove_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const fio_params params = {"remove_writer", poll_remove_names, 1, 1};
-    PyObject *file = NULL;
-    if (fio_args_parse(&params, args, nargs, kwnames, &file) < 0
-        || poll_check_free(loop, file) < 0) {
-        return NULL;
-    }
-    return fio_poll_remove_writer_unchecked(loop, file);
+    return poll_remove_checked(loop, &poll_writing, args, nargs, kwnames);
+}
+
+PyObject *
+fio_poll_remove_reader_unchecked(FioLoop *loop, PyObject *file)
+{
+    return poll_remove(loop, &poll_reading, file);
+}
+
+PyObject *
+fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file)
+{
+    return poll_remove(loop, &poll_writing, file);
+}
+
+/* -- sock_ calls ----------------------------------------------------------------------------------
+ */
+
+static const poll_side *
+poll_side_of(int event)
+{
+    return event == UV_READABLE ? &poll_reading : &poll_writing;
 }
 
 int
-fio_poll_wait(FioLoop *loop, PyObject *sock, FioHandle *handle, int event)
+fio_poll_wait(FioLoop *loop, int fd, FioHandle *handle, int event)
 {
-    size_t offset = event == UV_READABLE ? offsetof(fio_poller, reader)
-                                         : offsetof(fio_poller, writer);
-    int fd = -1;
-    if (poll_check_free(loop, sock) < 0 || (fd = poll_register(loop, sock, handle, offset)) < 0) {
+    PyObject *number = PyLong_FromLong(fd);
+    if (number == NULL) {
         return -1;
     }
-    handle->waits_for = fd;
-    return 0;
+    int result = poll_check_free(loop, number);
+    if (result == 0) {
+        result = poll_register(loop, number, handle, poll_side_of(event));
+    }
+    Py_DECREF(number);
+    handle->waits_for = result;
+    return result < 0 ? -1 : 0;
 }
 
 void
@@ -494,7 +521,7 @@ fio_poll_unwait(FioLoop *loop, FioHandle *handle, int event)
     if (self == NULL) {
         return;
     }
-    FioHandle **slot = event == UV_READABLE ? &self->reader : &self->writer;
+    FioHandle **slot = poller_slot(self, poll_side_of(event));
     if (*slot != handle) {
         return;
     }
@@ -502,7 +529,7 @@ fio_poll_unwait(FioLoop *loop, FioHandle *handle, int event)
     Py_DECREF(handle); /* the caller has its own reference */
     fio_watch_set(&self->watch, poller_events(self));
     if (self->reader == NULL && self->writer == NULL) {
-        Py_CLEAR(self->file); /* the socket shall not live on for our sake */
+        Py_CLEAR(self->file); /* which shall not live on for our sake */
     }
 }
 

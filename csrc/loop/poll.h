@@ -32,9 +32,9 @@ PyObject *fio_poll_watched(FioLoop *loop, PyObject *file);
 /* The descriptor of an int or of an object with fileno(); -1 with ValueError set. */
 FIO_MUST_CHECK int fio_poll_fileno(PyObject *file);
 
-/* Registers `handle` for a sock_ call on `sock` (one of UV_READABLE and UV_WRITABLE), in place of
- * what was registered; RuntimeError where a transport uses the descriptor. */
-FIO_MUST_CHECK int fio_poll_wait(FioLoop *loop, PyObject *sock, FioHandle *handle, int event);
+/* Registers `handle` for a sock_ call (event: one of UV_READABLE and UV_WRITABLE), in place of what
+ * was registered; RuntimeError where a transport uses the descriptor. */
+FIO_MUST_CHECK int fio_poll_wait(FioLoop *loop, int fd, FioHandle *handle, int event);
 
 /* Ends fio_poll_wait(), if it is still `handle` that is registered. The descriptor stays known to
  * the kernel: the next call on it will soon wait again. */

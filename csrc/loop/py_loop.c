@@ -424,6 +424,34 @@ PyDoc_STRVAR(loop_sock_recv_into_doc,
              "--\n\n"
              "Receive into a writable buffer; await it for the number of bytes.");
 
+PyDoc_STRVAR(loop_sock_recvfrom_doc,
+             "sock_recvfrom($self, sock, bufsize)\n"
+             "--\n\n"
+             "Receive a datagram of at most bufsize bytes; await it for (bytes, address).");
+
+PyDoc_STRVAR(
+    loop_sock_recvfrom_into_doc,
+    "sock_recvfrom_into($self, sock, buf, nbytes=0)\n"
+    "--\n\n"
+    "Receive a datagram into a writable buffer; await it for (bytes received, address).\n\n"
+    "At most nbytes of it, 0: as many as the buffer has items.");
+
+PyDoc_STRVAR(loop_sock_sendto_doc,
+             "sock_sendto($self, sock, data, address)\n"
+             "--\n\n"
+             "Send a bytes-like object as a datagram; await it for the number of bytes sent.");
+
+PyDoc_STRVAR(loop_sock_accept_doc,
+             "sock_accept($self, sock)\n"
+             "--\n\n"
+             "Accept a connection; await it for (a new non-blocking socket, the peer's address).");
+
+PyDoc_STRVAR(loop_sock_connect_doc,
+             "sock_connect($self, sock, address)\n"
+             "--\n\n"
+             "Connect a non-blocking socket; await it.\n\n"
+             "A host name is looked up first, in the executor. Raises OSError.");
+
 PyDoc_STRVAR(loop_sock_sendall_doc, "sock_sendall($self, sock, data)\n"
                                     "--\n\n"
                                     "Send all of a bytes-like object; await it.\n\n"
@@ -483,11 +511,21 @@ static PyMethodDef loop_methods[] = {
      loop_remove_reader_doc},
     {"remove_writer", FIO_METHOD(fio_poll_remove_writer), METH_FASTCALL | METH_KEYWORDS,
      loop_remove_writer_doc},
+    {"sock_accept", FIO_METHOD(fio_sock_accept), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_accept_doc},
+    {"sock_connect", FIO_METHOD(fio_sock_connect), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_connect_doc},
     {"sock_recv", FIO_METHOD(fio_sock_recv), METH_FASTCALL | METH_KEYWORDS, loop_sock_recv_doc},
     {"sock_recv_into", FIO_METHOD(fio_sock_recv_into), METH_FASTCALL | METH_KEYWORDS,
      loop_sock_recv_into_doc},
+    {"sock_recvfrom", FIO_METHOD(fio_sock_recvfrom), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_recvfrom_doc},
+    {"sock_recvfrom_into", FIO_METHOD(fio_sock_recvfrom_into), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_recvfrom_into_doc},
     {"sock_sendall", FIO_METHOD(fio_sock_sendall), METH_FASTCALL | METH_KEYWORDS,
      loop_sock_sendall_doc},
+    {"sock_sendto", FIO_METHOD(fio_sock_sendto), METH_FASTCALL | METH_KEYWORDS,
+     loop_sock_sendto_doc},
     {"stop", (PyCFunction)loop_stop, METH_NOARGS, loop_stop_doc},
     {"time", (PyCFunction)fio_timer_time, METH_NOARGS, loop_time_doc},
     {NULL, NULL, 0, NULL},

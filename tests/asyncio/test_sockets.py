@@ -1,6 +1,7 @@
 """The sock_ methods."""
 
 import asyncio
+import errno
 import gc
 import socket
 import ssl
@@ -95,59 +96,6 @@ def test_recv_into(run, pair):
             await loop.sock_recv_into(a, b"read only")
         with pytest.raises(TypeError):
             await loop.sock_sendall(a, "text")
-
-    run(main())
-
-
-def test_datagrams(run):
-    async def main():
-        loop = asyncio.get_running_loop()
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b,
-        ):
-            for sock in (a, b):
-                sock.setblocking(False)
-                sock.bind(("127.0.0.1", 0))
-            task = loop.create_task(loop.sock_recvfrom(b, 100))
-            await asyncio.sleep(0)
-            assert await loop.sock_sendto(a, b"x", b.getsockname()) == 1
-            assert await task == (b"x", a.getsockname())
-            buffer = bytearray(5)
-            await loop.sock_sendto(a, b"yz", b.getsockname())
-            assert await loop.sock_recvfrom_into(b, buffer) == (2, a.getsockname())
-
-    run(main())
-
-
-def test_connect_and_accept(run):
-    async def main():
-        loop = asyncio.get_running_loop()
-        with socket.socket() as listener, socket.socket() as client:
-            listener.setblocking(False)
-            client.setblocking(False)
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()
-            task = loop.create_task(loop.sock_accept(listener))
-            await loop.sock_connect(client, listener.getsockname())
-            accepted, address = await task
-            with accepted:
-                assert address == client.getsockname()
-                assert accepted.gettimeout() == 0
-                await loop.sock_sendall(client, b"hi")
-                assert await loop.sock_recv(accepted, 10) == b"hi"
-
-    run(main())
-
-
-def test_connection_refused(run):
-    async def main():
-        loop = asyncio.get_running_loop()
-        with socket.socket() as unused, socket.socket() as client:
-            unused.bind(("127.0.0.1", 0))
-            client.setblocking(False)
-            with pytest.raises(ConnectionRefusedError):
-                await loop.sock_connect(client, unused.getsockname())
 
     run(main())
 
@@ -314,6 +262,178 @@ def test_socket_is_not_kept_alive(run):
             gc.collect()
         assert [str(w.category.__name__) for w in caught] == ["ResourceWarning"]
         b.close()
+
+    run(main())
+
+
+def test_buffer_is_free_while_a_call_waits(run, pair):
+    a, b = pair
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for method in (loop.sock_recv_into, loop.sock_recvfrom_into):
+            buffer = bytearray(4)
+            task = loop.create_task(method(a, buffer))
+            await asyncio.sleep(0)
+            buffer.extend(bytes(4))
+            b.send(b"12345678")
+            await task
+            assert buffer.startswith(b"1234")
+            while True:
+                try:
+                    a.recv(10)
+                except BlockingIOError:
+                    break
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("act", "args"), [("close", ()), ("send", (None,)), ("throw", (KeyError,))]
+)
+def test_only_an_idle_coroutine_can_be_moved(run, pair, act, args):
+    class Size:
+        def __index__(self):
+            with pytest.raises(ValueError, match="coroutine already executing"):
+                getattr(call, act)(*args)
+            return 10
+
+    async def main():
+        nonlocal call
+        pair[1].send(b"ab")
+        call = asyncio.get_running_loop().sock_recv(pair[0], Size())
+        assert await call == b"ab"
+
+    call = None
+    run(main())
+
+
+def test_coroutine_by_hand(loop, pair):
+    call = loop.sock_recv(pair[0], 10)
+    with pytest.raises(TypeError, match="can't send non-None value to a just-started coroutine"):
+        call.send(1)
+    with pytest.raises(KeyError):
+        call.throw(KeyError("x"))
+    for again in (lambda: call.send(None), lambda: call.throw(KeyError)):
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            again()
+    assert call.close() is None
+    call = loop.sock_recv(pair[0], 10)
+    with pytest.raises(TypeError, match="must be classes or instances deriving from BaseException"):
+        call.throw("text")
+    call.close()
+    pair[1].send(b"x")
+    call = loop.sock_recv(pair[0], 10)
+    with pytest.raises(StopIteration) as stop:
+        call.send(None)
+    assert stop.value.value == b"x"
+
+
+def test_nothing_asked(run, pair):
+    """Not even of a closed socket."""
+    a, b = pair
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        a.close()
+        assert await loop.sock_recv(a, 0) == b""
+        assert await loop.sock_recv_into(a, bytearray()) == 0
+        with pytest.raises(OSError):
+            await loop.sock_sendall(a, b"")
+
+    run(main())
+
+
+def test_socket_with_a_timeout(run, pair):
+    """It is waited for where it is used, as by its own methods."""
+    a, b = pair
+    a.settimeout(0.001)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.001)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for call in (
+            loop.sock_recv(a, 10),
+            loop.sock_recv_into(a, bytearray(10)),
+            loop.sock_recvfrom(a, 10),
+            loop.sock_recvfrom_into(a, bytearray(10)),
+            loop.sock_accept(listener),
+        ):
+            with pytest.raises(TimeoutError, match="timed out"):
+                await call
+        b.send(b"x")
+        assert await loop.sock_recv(a, 10) == b"x"
+        with socket.socket() as client:
+            client.settimeout(10)
+            await loop.sock_connect(client, listener.getsockname())
+            accepted, _ = await loop.sock_accept(listener)
+            with accepted:
+                assert accepted.gettimeout() == 0
+
+    run(main())
+    listener.close()
+
+
+def test_descriptor_of_a_transport(run, pair):
+    a, b = pair
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=a)
+        text = f"File descriptor {a.fileno()} is used by transport"
+        for call in (loop.sock_recv(a, 10), loop.sock_recvfrom(a, 10)):
+            with pytest.raises(RuntimeError, match=text):
+                await call
+        transport.close()
+
+    run(main())
+
+
+def test_replaced_under_a_call(run, pair):
+    """The second of two waiting calls gets the data; the first one can only be cancelled."""
+    a, b = pair
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        first = loop.create_task(loop.sock_recvfrom(a, 10))
+        await asyncio.sleep(0)
+        second = loop.create_task(loop.sock_recv(a, 10))
+        await asyncio.sleep(0)
+        b.send(b"x")
+        assert await second == b"x"
+        assert not first.done()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        b.send(b"y")
+        assert await loop.sock_recv(a, 10) == b"y"
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["close", "detach"])
+def test_closed_under_a_call(run, pair, how):
+    a, b = pair
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.sock_recv(a, 10))
+        await asyncio.sleep(0)
+        fd = a.fileno()
+        getattr(a, how)()
+        if how == "detach":
+            b.send(b"x")
+            with pytest.raises(OSError) as caught:
+                await task
+            assert caught.value.errno == errno.EBADF
+            socket.close(fd)
+            return
+        await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     run(main())
 

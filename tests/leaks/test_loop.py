@@ -103,6 +103,77 @@ async def sockets(loop):
             await loop.sock_recv(a, -1)
 
 
+async def datagrams(loop):
+    a, b = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with a, b:
+        for end in (a, b):
+            end.setblocking(False)
+            end.bind(("127.0.0.1", 0))
+        task = loop.create_task(loop.sock_recvfrom(b, 10))
+        cancelled = loop.create_task(loop.sock_recvfrom_into(a, bytearray(10)))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await loop.sock_sendto(a, b"x", b.getsockname())
+        await task
+        await loop.sock_sendto(a, b"x", ("localhost", b.getsockname()[1]))
+        await loop.sock_recvfrom_into(b, bytearray(10), 5)
+        loop.sock_sendto(a, b"x", b.getsockname()).close()
+        for call in (
+            loop.sock_recvfrom(b, -1),
+            loop.sock_recvfrom_into(b, b"read only"),
+            loop.sock_recvfrom_into(b, bytearray(1), 2),
+            loop.sock_sendto(a, b"x", ("127.0.0.1", -1)),
+            loop.sock_sendto(a, "x", b.getsockname()),
+            loop.sock_sendto(a, bytes(70_000), b.getsockname()),
+        ):
+            with pytest.raises((ValueError, TypeError, OverflowError, OSError)):
+                await call
+
+
+async def connections(loop):
+    listener, client, late, refused = (socket.socket() for _ in range(4))
+    with listener, client, late, refused:
+        for sock in (listener, client, late, refused):
+            sock.setblocking(False)
+        listener.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionRefusedError):
+            await loop.sock_connect(refused, listener.getsockname())
+        listener.listen()
+        task = loop.create_task(loop.sock_accept(listener))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        task = loop.create_task(loop.sock_accept(listener))
+        await loop.sock_connect(client, listener.getsockname())
+        (await task)[0].close()
+        task = loop.create_task(loop.sock_connect(late, listener.getsockname()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        for call in (loop.sock_accept(refused), loop.sock_connect(refused, ("127.0.0.1",))):
+            with pytest.raises((ValueError, OSError)):
+                await call
+        if not loop.get_debug():
+            client.settimeout(5)
+            await loop.sock_connect(client, listener.getsockname())  # asks how it went, blocking
+
+
+async def unix_connections(loop):
+    """No names are looked up and no ports used up."""
+    listener, client = (socket.socket(socket.AF_UNIX) for _ in range(2))
+    with listener, client:
+        for sock in (listener, client):
+            sock.setblocking(False)
+        listener.bind("")
+        listener.listen()
+        with pytest.raises(OSError):
+            await loop.sock_connect(client, "/none/such")
+        with pytest.raises(TypeError):
+            await loop.sock_connect(client, 5)
+        await loop.sock_connect(client, listener.getsockname())
+        (await loop.sock_accept(listener))[0].close()
+
+
 def run_round(loop, work):
     loop.run_until_complete(work(loop))
 
@@ -125,7 +196,19 @@ def assert_flat(counts):
 
 
 @pytest.mark.parametrize(
-    "work", [callbacks, failures, timers, tasks, readers, forgotten_readers, sockets]
+    "work",
+    [
+        callbacks,
+        failures,
+        timers,
+        tasks,
+        readers,
+        forgotten_readers,
+        sockets,
+        datagrams,
+        connections,
+        unix_connections,
+    ],
 )
 @pytest.mark.parametrize("debug", [False, True])
 def test_flat(work, debug):
