@@ -147,7 +147,22 @@ watch_control(const fio_watch *watch, int operation)
     return epoll_ctl(watch->loop->watches->epoll_fd, operation, watch->fd, &event) < 0 ? -errno : 0;
 }
 
-/* Tells the kernel what the watch wants: 0 or -errno. */
+/* Tells the kernel what the watch wants, which is something: 0 or -errno. */
+static int
+watch_arm(fio_watch *watch)
+{
+    int err = watch_control(watch, watch->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD);
+    if (err == -ENOENT) {
+        err = watch_control(watch, EPOLL_CTL_ADD); /* closed and opened again under us */
+    }
+    else if (err == -EEXIST) {
+        err = watch_control(watch, EPOLL_CTL_MOD); /* known from an older watch */
+    }
+    watch->armed = err == 0 ? (uint8_t)watch->events : 0;
+    return err;
+}
+
+/* Tells the kernel what the watch wants if it does not know: 0 or -errno. */
 static int
 watch_apply(fio_watch *watch)
 {
@@ -155,22 +170,13 @@ watch_apply(fio_watch *watch)
     if (watch->events == watch->armed) {
         return 0;
     }
-    int err = 0;
-    if (watch->events == 0) {
-        /* It fails only where the kernel has forgotten the descriptor anyway. */
-        (void)watch_control(watch, EPOLL_CTL_DEL);
+    if (watch->events != 0) {
+        return watch_arm(watch);
     }
-    else {
-        err = watch_control(watch, watch->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD);
-        if (err == -ENOENT) {
-            err = watch_control(watch, EPOLL_CTL_ADD); /* closed and opened again under us */
-        }
-        else if (err == -EEXIST) {
-            err = watch_control(watch, EPOLL_CTL_MOD); /* known from an older watch */
-        }
-    }
-    watch->armed = err == 0 ? (uint8_t)watch->events : 0;
-    return err;
+    /* It fails only where the kernel has forgotten the descriptor anyway. */
+    (void)watch_control(watch, EPOLL_CTL_DEL);
+    watch->armed = 0;
+    return 0;
 }
 
 void
@@ -192,11 +198,15 @@ fio_watch_set(fio_watch *watch, int events)
 int
 fio_watch_commit(fio_watch *watch)
 {
-    /* Also where nothing has changed: the descriptor may have been replaced since. */
-    if (watch->armed == watch->events && watch->events != 0) {
-        watch->armed = 0;
+    int err = 0;
+    if (watch->events == 0) {
+        err = watch_apply(watch);
     }
-    int err = watch_apply(watch);
+    else {
+        /* Also where nothing has changed: the descriptor may have been replaced since. */
+        fio_list_remove(&watch->link);
+        err = watch_arm(watch);
+    }
     if (err < 0) {
         fio_raise_errno(-err);
         return -1;
