@@ -323,6 +323,20 @@ async def spawn(count: int) -> None:
         await process.wait()
 
 
+@coroutine_row("sock_connect and sock_accept", 3_000)
+async def sock_connect(count: int) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = listener.getsockname()
+        for _ in range(count):
+            with socket.socket() as client:
+                client.setblocking(False)
+                await loop.sock_connect(client, address)
+                accepted, _ = await loop.sock_accept(listener)
+                accepted.close()
+
+
 @coroutine_row("sock_sendfile of 1 MiB", 200)
 async def sock_sendfile(count: int) -> None:
     loop = asyncio.get_running_loop()

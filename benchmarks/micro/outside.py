@@ -42,7 +42,7 @@ class SocketRow:
     @property
     def bare(self) -> str | None:
         """The kind of the bare libuv server that gives the same answers."""
-        if self.transport == "tls" or self.kind in ("streams", "sock", "sendfile"):
+        if self.transport == "tls" or self.kind in ("streams", "sock", "sock accept", "sendfile"):
             return None
         return "accept" if self.kind == "accept" else self.transport
 
@@ -61,8 +61,12 @@ def _rows() -> dict[str, SocketRow]:
         rows[f"tcp sock_* 1 KiB x{count}"] = SocketRow("sock", "tcp", 1024, 1024, count)
         rows[f"udp 64 B x{count}"] = SocketRow("protocol", "udp", 64, 64, count)
         rows[f"udp 1 KiB x{count}"] = SocketRow("protocol", "udp", 1024, 1024, count)
+        rows[f"udp sock_* 1 KiB x{count}"] = SocketRow("sock", "udp", 1024, 1024, count)
     for count in (1, 10):
         rows[f"tcp accept, one byte, close x{count}"] = SocketRow("accept", connections=count)
+        rows[f"tcp sock_accept, one byte, close x{count}"] = SocketRow(
+            "sock accept", connections=count
+        )
     rows["tcp sendfile 1 MiB"] = SocketRow("sendfile", "tcp", 1, SENDFILE_SIZE, 1)
     for text in ("64 B", "1 KiB", "10 KiB", "100 KiB"):
         for count in (1, 10):
@@ -132,7 +136,7 @@ def _load_command(row: SocketRow, address: str, milliseconds: int) -> list[str]:
         command = [sys.executable, "-m", "benchmarks.micro.tls_pump", kind, address]
         command += [str(row.request), str(row.connections), str(milliseconds)]
     else:
-        kind = "accept" if row.kind == "accept" else row.transport
+        kind = "accept" if row.kind.endswith("accept") else row.transport
         command = [str(native.program("load/pump.c")), kind, address, str(row.request)]
         command += [str(row.reply), str(row.connections), str(milliseconds)]
     return command

@@ -2,7 +2,7 @@
 
     python -m benchmarks.micro.server LOOP KIND TRANSPORT ADDRESS
 
-KIND is protocol, buffered, streams, sock, accept or sendfile; TRANSPORT is tcp, unix, udp or tls
+KIND is protocol, buffered, streams, sock, accept, "sock accept" or sendfile; TRANSPORT is tcp, unix, udp or tls
 (ADDRESS a port, a path, a port, PORT:FOLDER with cert.pem and key.pem in it). It prints "ready"
 once it listens.
 """
@@ -92,19 +92,39 @@ async def sock_echo(sock: socket.socket) -> None:
             await loop.sock_sendall(sock, data)
 
 
-async def serve_sock(transport: str, address: str) -> None:
+async def sock_answer(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    with sock:
+        await loop.sock_sendall(sock, await loop.sock_recv(sock, BUFFER_SIZE))
+
+
+async def serve_sock_datagrams(address: str) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", int(address)))
+        sock.setblocking(False)
+        print("ready", flush=True)
+        while True:
+            data, sender = await loop.sock_recvfrom(sock, BUFFER_SIZE)
+            await loop.sock_sendto(sock, data, sender)
+
+
+async def serve_sock(kind: str, transport: str, address: str) -> None:
+    answer = sock_answer if kind == "sock accept" else sock_echo
     listener = socket.socket(socket.AF_UNIX if transport == "unix" else socket.AF_INET)
     listener.bind(address if transport == "unix" else ("127.0.0.1", int(address)))
     listener.listen(1024)
     listener.setblocking(False)
     print("ready", flush=True)
-    tasks = set()
+    tasks: set[asyncio.Task[None]] = set()
     while True:
         sock, _ = await asyncio.get_running_loop().sock_accept(listener)
         sock.setblocking(False)
         if transport == "tcp":
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        tasks.add(asyncio.ensure_future(sock_echo(sock)))
+        task = asyncio.ensure_future(answer(sock))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
 
 def tls_context(folder: str) -> ssl.SSLContext:
@@ -115,8 +135,10 @@ def tls_context(folder: str) -> ssl.SSLContext:
 
 async def serve(kind: str, transport: str, address: str) -> None:
     loop = asyncio.get_running_loop()
-    if kind == "sock":
-        await serve_sock(transport, address)
+    if kind == "sock" and transport == "udp":
+        await serve_sock_datagrams(address)
+    if kind in ("sock", "sock accept"):
+        await serve_sock(kind, transport, address)
     port, _, folder = address.partition(":")
     keywords: dict[str, Any] = {"backlog": 1024}
     if transport == "tls":
