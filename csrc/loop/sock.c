@@ -239,23 +239,32 @@ static PyMethodDef sock_call_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* What the repr of a task shows. */
+static PyObject *
+sock_call_get_name(FioSockCall *self, void *closure)
+{
+    return PyUnicode_FromFormat("%s%s", closure == NULL ? "" : "Loop.",
+                                self->operation->params.function);
+}
+
+static PyGetSetDef sock_call_getset[] = {
+    {"__name__", (getter)sock_call_get_name, NULL, NULL, NULL},
+    {"__qualname__", (getter)sock_call_get_name, NULL, NULL, FIO_UNCONST("")},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef sock_call_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(FioSockCall, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot sock_call_slots[] = {
-    {Py_tp_dealloc, sock_call_dealloc},
-    {Py_tp_finalize, sock_call_finalize},
-    {Py_tp_traverse, sock_call_traverse},
-    {Py_tp_clear, sock_call_clear},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, fio_iternext_by_send},
-    {Py_tp_methods, sock_call_methods},
-    {Py_tp_members, sock_call_members},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, fio_coroutine_am_send},
-    {0, NULL},
+    {Py_tp_dealloc, sock_call_dealloc},   {Py_tp_finalize, sock_call_finalize},
+    {Py_tp_traverse, sock_call_traverse}, {Py_tp_clear, sock_call_clear},
+    {Py_tp_iter, PyObject_SelfIter},      {Py_tp_iternext, fio_iternext_by_send},
+    {Py_tp_methods, sock_call_methods},   {Py_tp_members, sock_call_members},
+    {Py_tp_getset, sock_call_getset},     {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, fio_coroutine_am_send},  {0, NULL},
 };
 
 static PyType_Spec sock_call_spec = {

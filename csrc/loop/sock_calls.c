@@ -7,6 +7,7 @@
 #include "loop/sock_call.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 /* -- what several of them need --------------------------------------------------------------------
@@ -56,6 +57,24 @@ sock_begin_family(FioSockCall *self)
     }
     self->family = (int)family;
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
+
+/* 1 where accept(2) and connect(2), which are given no MSG_DONTWAIT, do not block, as begin(). */
+static int
+sock_begin_unblocked(FioSockCall *self)
+{
+    int blocks = fio_sock_call_blocks(self);
+    if (blocks != 0) {
+        return blocks < 0 ? -1 : 0;
+    }
+    int fd = fio_sock_call_fileno(self);
+    if (fd < 0) {
+        PyErr_Clear(); /* asyncio's code says so, or what else is wrong first */
+        return 0;
+    }
+    /* Another socket object may have changed it: a dup(). */
+    int flags = fcntl(fd, F_GETFL);
+    return flags != -1 && (flags & O_NONBLOCK) != 0;
 }
 
 static int
@@ -366,8 +385,8 @@ sock_attempt_sendto(FioSockCall *self, PyObject **result)
 static int
 sock_begin_accept(FioSockCall *self)
 {
-    int blocks = fio_sock_call_blocks(self);
-    return blocks != 0 ? -(blocks < 0) : sock_begin_family(self);
+    int outcome = sock_begin_unblocked(self);
+    return outcome <= 0 ? outcome : sock_begin_family(self);
 }
 
 /* socket.socket(family, type, proto, fd) as socket.accept() makes it, but non-blocking; closes the
@@ -440,8 +459,10 @@ sock_begin_connect_numeric(FioSockCall *self, PyObject *address)
 static int
 sock_begin_connect(FioSockCall *self)
 {
-    int blocks = fio_sock_call_blocks(self);
-    int outcome = blocks != 0 ? -(blocks < 0) : sock_begin_family(self);
+    int outcome = sock_begin_unblocked(self);
+    if (outcome > 0) {
+        outcome = sock_begin_family(self);
+    }
     if (outcome <= 0) {
         return outcome;
     }

@@ -8,6 +8,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -571,6 +572,29 @@ def test_accept_with_a_default_timeout(run, make, listen):
     run(main())
 
 
+def test_made_blocking_by_another_socket(run, make, listen):
+    """That blocks the loop, but not the thread that it waits for."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        listener = listen()
+        client = make("ipv4", socket.SOCK_STREAM, bind=False)
+        with listener.dup() as blocking, client.dup() as blocking_client:
+            blocking.setblocking(True)
+            blocking_client.setblocking(True)
+            assert listener.gettimeout() == 0
+            thread = threading.Timer(
+                0.001, lambda: socket.create_connection(listener.getsockname()).close()
+            )
+            thread.start()
+            accepted, _ = await loop.sock_accept(listener)
+            accepted.close()
+            thread.join()
+            await loop.sock_connect(client, listener.getsockname())
+
+    run(main())
+
+
 def test_accept_where_nobody_listens(run, make):
     async def main():
         loop = asyncio.get_running_loop()
@@ -646,6 +670,57 @@ def test_arguments(loop, make):
             method(*[sock] * (most + 1))
         with pytest.raises(TypeError):
             method(sock, none_such=1)
+
+
+@pytest.mark.parametrize("how", ["close", "detach"])
+def test_closed_under_a_call(run, how):
+    async def main():
+        loop = asyncio.get_running_loop()
+        a, b = socket.socketpair()
+        a.setblocking(False)
+        task = loop.create_task(loop.sock_recv(a, 10))
+        await asyncio.sleep(0)
+        fd = a.fileno()
+        getattr(a, how)()
+        with b:
+            if how == "detach":
+                b.send(b"x")
+                with pytest.raises(OSError) as caught:
+                    await task
+                assert caught.value.errno == errno.EBADF
+                socket.close(fd)
+                return
+            await asyncio.sleep(0)
+            assert not task.done()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    run(main())
+
+
+def test_closed_and_its_number_used_again(run, listen, make):
+    """Calls wait under a number whose socket has gone, and others use that number."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for _ in range(5):
+            a, b = socket.socketpair()
+            a.setblocking(False)
+            stuck = loop.create_task(loop.sock_recvfrom(a, 10))
+            await asyncio.sleep(0)
+            number = a.fileno()
+            a.close()
+            c = make()
+            assert c.fileno() == number
+            assert await loop.sock_sendto(c, b"x", c.getsockname()) == 1
+            assert await loop.sock_recvfrom(c, 10) == (b"x", c.getsockname())
+            stuck.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stuck
+            b.close()
+
+    run(main())
 
 
 def test_timeout_around_each(run, make, listen):
