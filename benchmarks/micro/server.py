@@ -2,9 +2,9 @@
 
     python -m benchmarks.micro.server LOOP KIND TRANSPORT ADDRESS
 
-KIND is protocol, buffered, streams, sock, accept, "sock accept" or sendfile; TRANSPORT is tcp, unix, udp or tls
-(ADDRESS a port, a path, a port, PORT:FOLDER with cert.pem and key.pem in it). It prints "ready"
-once it listens.
+KIND is protocol, buffered, streams, sock, accept, "sock accept" or sendfile; TRANSPORT is tcp,
+unix, udp or tls (ADDRESS a port, a path, a port, PORT:FOLDER with cert.pem and key.pem in it). It
+prints "ready" once it listens.
 """
 
 import asyncio
