@@ -21,7 +21,7 @@ from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
-from . import _core
+from . import _core, fork
 from .endpoints import Endpoints
 
 __all__ = ["Loop"]
@@ -41,8 +41,10 @@ class Loop(_core.Loop, Endpoints):
         self._listeners = {}
         self._selector = WatchedFiles(self)
         self._signal_handlers: dict[int, asyncio.Handle] = {}
-        self._wakeup_before = -1  # what signals rang before they rang ours
+        self._wakeup_ours = -1  # what signals ring while they ring our pipe
+        self._wakeup_before = -1  # what they rang before
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
+        fork.enlist(self)
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -93,6 +95,14 @@ class Loop(_core.Loop, Endpoints):
         transport = self._transports.get(fd)
         return None if transport is None or transport.is_closing() else transport
 
+    def _forget_parent(self) -> None:
+        """In a forked child: let go of what belongs to the parent's threads and signals."""
+        self._wakeup_before = -1
+        executor = self._default_executor
+        if executor is not None and getattr(executor, "_threads", None):
+            # None of its threads is here; the next run_in_executor() makes another.
+            self._default_executor = None
+
     # -- signals -----------------------------------------------------------------------------------
 
     def _take_wakeup(self) -> bool:
@@ -104,6 +114,7 @@ class Loop(_core.Loop, Endpoints):
             before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
         except ValueError:
             return False  # a sub-interpreter
+        self._wakeup_ours = ours
         if before != ours:
             self._wakeup_before = before
             self._signal_forward(before)

@@ -72,6 +72,7 @@ int
 fio_loop_open(FioLoop *loop)
 {
     fio_list_init(&loop->turn_end);
+    fio_list_init(&loop->turn_end_now);
     if (fio_crossing_open(loop) < 0) {
         return -1;
     }
@@ -181,19 +182,19 @@ loop_poll(FioLoop *loop)
     }
 }
 
-static void
-loop_run_turn_end(FioLoop *loop)
+void
+fio_loop_run_turn_end(FioLoop *loop)
 {
-    /* What the work adds again belongs to the next turn. */
-    fio_node work;
-    fio_list_init(&work);
+    /* What the work adds again belongs to the next turn. The list is the loop's, so that a call
+     * from within the work does the rest of it. */
+    fio_node *now = &loop->turn_end_now;
     while (!fio_list_is_empty(&loop->turn_end)) {
         fio_node *node = loop->turn_end.next;
         fio_list_remove(node);
-        fio_list_append(&work, node);
+        fio_list_append(now, node);
     }
-    while (!fio_list_is_empty(&work)) {
-        fio_turn_end *item = FIO_CONTAINER_OF(work.next, fio_turn_end, node);
+    while (!fio_list_is_empty(now)) {
+        fio_turn_end *item = FIO_CONTAINER_OF(now->next, fio_turn_end, node);
         fio_list_remove(&item->node);
         item->run(item);
     }
@@ -217,7 +218,7 @@ loop_turn(FioLoop *loop)
     if (loop->fatal == NULL) {
         fio_ready_run(loop);
     }
-    loop_run_turn_end(loop);
+    fio_loop_run_turn_end(loop);
 }
 
 /* Raises what ended the run, if anything did. */

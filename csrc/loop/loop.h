@@ -72,6 +72,7 @@ struct FioLoop {
     fio_ready_ring ready;
     fio_timer_heap timers;
     fio_node turn_end;             /* list of fio_turn_end nodes to run before the poll */
+    fio_node turn_end_now;         /* those of them that are being run */
     struct fio_crossing *crossing; /* owned: the locked queue of call_soon_threadsafe */
     struct fio_handle_pool *pool;  /* owned: freelist of Handle objects */
     struct fio_watches *watches;   /* owned: the open watches by descriptor */
@@ -120,6 +121,10 @@ FIO_MUST_CHECK int fio_loop_turn(FioLoop *loop);
 FIO_MUST_CHECK int fio_loop_open(FioLoop *loop);
 FIO_MUST_CHECK int fio_loop_run(FioLoop *loop);
 void fio_loop_shut(FioLoop *loop);
+
+/* Runs the turn-end list; also from inside a turn that something cuts short (fork, a nested run).
+ */
+void fio_loop_run_turn_end(FioLoop *loop);
 
 /* The receive slab; NULL with MemoryError set. Its bytes are void at the next read of any stream.
  */

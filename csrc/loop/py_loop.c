@@ -3,6 +3,7 @@
 
 #include "base/args.h"
 #include "loop/async.h"
+#include "loop/fork.h"
 #include "loop/poll.h"
 #include "loop/ready.h"
 #include "loop/report.h"
@@ -465,6 +466,16 @@ PyDoc_STRVAR(loop_signal_wakeup_fd_doc, "_signal_wakeup_fd($self, /)\n"
                                         "--\n\n"
                                         "The descriptor for signal.set_wakeup_fd().");
 
+PyDoc_STRVAR(loop_before_fork_doc,
+             "_before_fork($self, /)\n"
+             "--\n\n"
+             "Send what was gathered, where the calling thread runs the loop.");
+
+PyDoc_STRVAR(loop_after_fork_doc,
+             "_after_fork($self, /)\n"
+             "--\n\n"
+             "In a forked child: share no epoll set, wake-up or signal pipe with the parent.");
+
 PyDoc_STRVAR(loop_signal_forward_doc, "_signal_forward($self, fd, /)\n"
                                       "--\n\n"
                                       "Write signal numbers to fd too; -1: to none.");
@@ -473,6 +484,8 @@ static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
     {"_add_reader", FIO_METHOD(fio_poll_add_reader_unchecked), METH_FASTCALL, loop_add_reader_doc},
     {"_add_writer", FIO_METHOD(fio_poll_add_writer_unchecked), METH_FASTCALL, loop_add_writer_doc},
+    {"_after_fork", (PyCFunction)fio_fork_child, METH_NOARGS, loop_after_fork_doc},
+    {"_before_fork", (PyCFunction)fio_fork_before, METH_NOARGS, loop_before_fork_doc},
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_poll_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},

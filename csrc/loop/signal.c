@@ -122,6 +122,32 @@ fio_signal_forward(FioLoop *loop, PyObject *fd)
     Py_RETURN_NONE;
 }
 
+int
+fio_signal_fork(FioLoop *loop)
+{
+    fio_signals *self = loop->signals;
+    int ends[2] = {-1, -1};
+    if (self == NULL) {
+        return 0;
+    }
+    if (signal_pipe(ends) < 0) {
+        fio_raise_errno(errno);
+        return -1;
+    }
+    /* Neither fails: both numbers are open. */
+    (void)dup2(ends[0], self->read_fd);
+    (void)dup2(ends[1], self->write_fd);
+    (void)fcntl(self->read_fd, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(self->write_fd, F_SETFD, FD_CLOEXEC);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    self->forward_fd = -1;
+    /* Nothing that the parent watches: it is watched from the next poll on. */
+    fio_watch_set(&self->watch, 0);
+    fio_watch_set(&self->watch, UV_READABLE);
+    return 0;
+}
+
 void
 fio_signal_free(FioLoop *loop)
 {

@@ -19,6 +19,12 @@ bool fio_watches_reachable(FioLoop *loop);
  * event, with the GIL let go: 0 not at all, -1 without end. */
 void fio_watches_poll(FioLoop *loop, int milliseconds);
 
+/* In a forked child: lets go of the kernel's set, which is shared with the parent, for one of the
+ * child's own. 0, or -1 with OSError set. Where the loop was running at the fork, what the parent
+ * watches is not watched here before the loop has to wait for something (or for long was busy), so
+ * that a child which only ends its tasks takes none of the parent's input. */
+FIO_MUST_CHECK int fio_watches_fork(FioLoop *loop, bool was_running);
+
 /* A watch ended and its on_closed has not been called yet: do not wait long. */
 bool fio_watches_closing(const FioLoop *loop);
 

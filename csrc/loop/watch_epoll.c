@@ -24,9 +24,15 @@
 
 #define WATCH_FIRST_CAPACITY 64
 
+/* Polls after which a forked child watches what it shares with its parent, if it did not have to
+ * wait before: a moment even where callbacks are always ready. */
+#define WATCH_INHERITED_POLLS 64
+
 struct fio_watches {
     int epoll_fd;
     uint32_t generation; /* of the last watch opened */
+    uint32_t polls;      /* polls begun, and forks: what came of an older one is out of date */
+    uint32_t inherited;  /* polls until a forked child watches its parent's descriptors, or 0 */
     bool uv_joined;      /* libuv's descriptor is in the set */
     int capacity;
     fio_watch **by_fd; /* owned array of borrowed watches; NULL where none is open */
@@ -358,6 +364,44 @@ watch_wait_at_most(int milliseconds, int limit)
     return milliseconds < 0 || milliseconds > limit ? limit : milliseconds;
 }
 
+int
+fio_watches_fork(FioLoop *loop, bool was_running)
+{
+    struct fio_watches *watches = loop->watches;
+    /* First let go: there is room for the new one then. */
+    (void)close(watches->epoll_fd);
+    watches->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    watches->uv_joined = false;
+    watches->polls++;
+    for (int fd = 0; fd < watches->capacity; fd++) {
+        if (watches->by_fd[fd] != NULL) {
+            watches->by_fd[fd]->armed = 0;
+        }
+    }
+    watches->inherited = was_running ? WATCH_INHERITED_POLLS : 1;
+    if (watches->epoll_fd < 0) {
+        fio_raise_errno(errno);
+        return -1;
+    }
+    return 0;
+}
+
+/* In a forked child, before it polls: has the new set watch what the parent watched. */
+static void
+watches_inherit(struct fio_watches *watches, int milliseconds)
+{
+    if (--watches->inherited > 0 && milliseconds == 0) {
+        return;
+    }
+    watches->inherited = 0;
+    for (int fd = 0; fd < watches->capacity; fd++) {
+        fio_watch *watch = watches->by_fd[fd];
+        if (watch != NULL && watch->events != watch->armed && fio_list_is_empty(&watch->link)) {
+            fio_list_append(&watches->changed, &watch->link);
+        }
+    }
+}
+
 void
 fio_watches_poll(FioLoop *loop, int milliseconds)
 {
@@ -365,6 +409,9 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     struct epoll_event events[WATCH_EVENTS];
 
     watches_call_closed(watches);
+    if (FIO_UNLIKELY(watches->inherited > 0)) {
+        watches_inherit(watches, milliseconds);
+    }
     if (!fio_list_is_empty(&watches->changed) && watches_apply(watches) && milliseconds != 0) {
         milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
     }
@@ -381,9 +428,11 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
         count = epoll_wait(watches->epoll_fd, events, WATCH_EVENTS, milliseconds);
         fio_loop_enter(loop);
     }
-    /* A count of -1 is EINTR: the caller looks after signals. */
+    /* A count of -1 is EINTR: the caller looks after signals. What is left when a callback has
+     * polled itself (a nested run), or is in a forked child now, is found again if still true. */
     bool uv_ready = uv_wait >= 0;
-    for (int i = 0; i < count && loop->fatal == NULL; i++) {
+    uint32_t polls = ++watches->polls;
+    for (int i = 0; i < count && loop->fatal == NULL && watches->polls == polls; i++) {
         if (events[i].data.u64 == WATCH_UV_KEY) {
             uv_ready = true;
         }

@@ -193,6 +193,12 @@ fio_watches_close(FioLoop *loop)
     loop->watches = NULL;
 }
 
+int
+fio_watches_fork(FioLoop *Py_UNUSED(loop), bool Py_UNUSED(was_running))
+{
+    return 0; /* uv_loop_fork() has done it */
+}
+
 void
 fio_watches_poll(FioLoop *loop, int milliseconds)
 {
