@@ -1,6 +1,7 @@
 """call_soon_threadsafe(): the one way into a loop from another thread."""
 
 import asyncio
+import socket
 import sys
 import threading
 
@@ -120,6 +121,92 @@ def test_run_coroutine_threadsafe(loop):
     loop.run_forever()
     thread.join()
     assert results == [7]
+
+
+class Ring:
+    """Loops in a circle, each in a thread of its own, each serving and handing a token on."""
+
+    def __init__(self, loop_factory, size, rounds):
+        self.loops = [loop_factory() for _ in range(size)]
+        self.tokens = [asyncio.Queue() for _ in self.loops]
+        self.rounds = rounds
+        self.failures = []
+
+    async def place(self, number):
+        connections = []
+
+        async def echo(reader, writer):
+            connections.append(asyncio.current_task())
+            while data := await reader.read(4096):
+                writer.write(data)
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        following = (number + 1) % len(self.loops)
+        for turn in range(self.rounds):
+            if number or turn:
+                assert await self.tokens[number].get() == turn - (number == 0)
+            writer.write(b"%d" % turn)
+            assert int(await reader.read(100)) == turn
+            self.loops[following].call_soon_threadsafe(self.tokens[following].put_nowait, turn)
+        if number == 0:
+            await self.tokens[number].get()
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await asyncio.gather(*connections)
+        await server.wait_closed()
+
+    def work(self, number):
+        try:
+            self.loops[number].run_until_complete(self.place(number))
+        except BaseException as exc:
+            self.failures.append(exc)
+
+    def run(self):
+        threads = [threading.Thread(target=self.work, args=(n,)) for n in range(len(self.loops))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert self.failures == []
+
+
+@pytest.mark.parametrize("size", [2, 16])
+def test_a_loop_in_each_of_many_threads(loop_factory, size):
+    Ring(loop_factory, size, 25).run()
+
+
+def test_loops_come_and_go_in_many_threads(run):
+    failures = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(loop.call_soon_threadsafe, int)
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        theirs.send(b"x")
+        assert await reader.read(1) == b"x"
+        theirs.close()
+        writer.close()
+        await writer.wait_closed()
+
+    def work():
+        try:
+            for _ in range(10):
+                run(main())
+        except BaseException as exc:
+            failures.append(exc)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 @pytest.mark.parametrize("count", [1, 50])
