@@ -5,8 +5,17 @@ The names here are the loop's. The web framework is ``fastaio.web``, the engine'
 """
 
 from .loop import Loop
+from .metrics import LoopMetrics
 from .policy import EventLoopPolicy, install, new_event_loop, run
 
 __version__ = "0.1.0"
 
-__all__ = ["EventLoopPolicy", "Loop", "__version__", "install", "new_event_loop", "run"]
+__all__ = [
+    "EventLoopPolicy",
+    "Loop",
+    "LoopMetrics",
+    "__version__",
+    "install",
+    "new_event_loop",
+    "run",
+]

@@ -23,6 +23,7 @@ from typing import Any
 
 from . import _core, fork
 from .endpoints import Endpoints
+from .metrics import LoopMetrics
 
 __all__ = ["Loop"]
 
@@ -102,6 +103,14 @@ class Loop(_core.Loop, Endpoints):
         if executor is not None and getattr(executor, "_threads", None):
             # None of its threads is here; the next run_in_executor() makes another.
             self._default_executor = None
+
+    def metrics(self) -> LoopMetrics:
+        """Figures of this moment; from any thread. What they cost is paid by this call alone.
+
+        Raises RuntimeError on a closed loop.
+        """
+        self._check_closed()
+        return LoopMetrics(*self._metrics())
 
     # -- signals -----------------------------------------------------------------------------------
 

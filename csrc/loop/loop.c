@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "loop/async.h"
 #include "loop/callback.h"
+#include "loop/metrics.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/signal.h"
@@ -148,10 +149,12 @@ loop_skips_poll(FioLoop *loop)
         return true;
     }
     /* As many turns until the next poll as fit into the time, going by those since the last. */
-    int64_t a_turn = (fio_loop_now() - loop->polled_at) / turns + 1;
+    int64_t now = fio_loop_now();
+    int64_t a_turn = (now - loop->polled_at) / turns + 1;
     int64_t fitting = LOOP_UNPOLLED_TIME / a_turn;
     loop->turns_a_poll = (unsigned int)(fitting < LOOP_UNPOLLED_TURNS ? fitting
                                                                       : LOOP_UNPOLLED_TURNS);
+    fio_metrics_poll(loop, now);
     return false;
 }
 
@@ -165,7 +168,11 @@ loop_poll(FioLoop *loop)
         fio_watches_poll(loop, 0);
     }
     else {
-        int wait = loop->timers.size == 0 ? -1 : fio_timer_wait(loop, fio_timer_clock(loop));
+        int64_t now = fio_loop_now();
+        fio_metrics_poll(loop, now);
+        int wait = loop->timers.size == 0
+                       ? -1
+                       : fio_timer_wait(loop, loop->foreign_time ? fio_timer_clock(loop) : now);
         if (wait == 0) {
             fio_watches_poll(loop, 0);
         }
@@ -203,6 +210,7 @@ fio_loop_run_turn_end(FioLoop *loop)
 static void
 loop_turn(FioLoop *loop)
 {
+    loop->metrics.turns++;
     if (fio_crossing_drain(loop) < 0) {
         fio_report_fatal(loop);
         return;
@@ -213,7 +221,9 @@ loop_turn(FioLoop *loop)
         return;
     }
     if (loop->timers.size > 0 && loop->fatal == NULL) {
-        fio_timers_fire(loop, fio_timer_clock(loop));
+        int64_t now = fio_timer_clock(loop);
+        fio_metrics_timers(loop, now);
+        fio_timers_fire(loop, now);
     }
     if (loop->fatal == NULL) {
         fio_ready_run(loop);
@@ -237,7 +247,9 @@ loop_raise_fatal(FioLoop *loop)
 int
 fio_loop_turn(FioLoop *loop)
 {
+    fio_metrics_begin(loop);
     loop_turn(loop);
+    fio_metrics_end(loop);
     return loop_raise_fatal(loop);
 }
 
@@ -248,6 +260,7 @@ fio_loop_run(FioLoop *loop)
     if (fio_timer_check_clock(loop) < 0) {
         return -1;
     }
+    fio_metrics_begin(loop);
     loop->thread_id = PyThread_get_thread_ident();
     loop->running = true;
     loop->turns_a_poll = 0; /* begin with a poll */
@@ -256,6 +269,7 @@ fio_loop_run(FioLoop *loop)
     } while (!loop->stopping && loop->fatal == NULL);
     loop->stopping = false;
     loop->thread_id = outer_thread_id;
+    fio_metrics_end(loop);
     loop->running = outer_thread_id != 0;
     return loop_raise_fatal(loop);
 }

@@ -62,6 +62,20 @@ typedef struct {
     size_t capacity; /* a power of two */
 } fio_ready_ring;
 
+/* What loop.metrics() reads (loop/metrics.c). Times are nanoseconds. */
+typedef struct {
+    uint64_t turns;
+    uint64_t callbacks;  /* entries of the ready ring that were run */
+    int64_t since;       /* the clock: what is before it stands in one of the next two */
+    int64_t worked;      /* in callbacks, and in the loop itself */
+    int64_t waited;      /* in polls that waited */
+    int64_t late;        /* how late the latest timer since the last poll was */
+    int64_t lag;         /* between the last poll and the one before, or `late` if more */
+    int64_t lag_max;     /* since the last read */
+    int64_t worked_read; /* as they were then */
+    int64_t waited_read;
+} fio_metrics;
+
 /* Bytes of the receive slab every stream of a loop reads into when its link has no place of its
  * own: big enough that a bulk read takes few system calls. */
 #define FIO_LOOP_SLAB_SIZE (256 * 1024)
@@ -89,6 +103,7 @@ struct FioLoop {
     unsigned int unpolled_calls;
     unsigned int turns_a_poll; /* how many to take while callbacks are ready */
     int64_t polled_at;         /* nanoseconds: when the last poll ended */
+    fio_metrics metrics;
     bool debug;
     bool running;
     bool stopping;
@@ -101,14 +116,15 @@ struct FioLoop {
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
 
+/* Takes the GIL back after a poll that waited. */
+void fio_loop_woken(FioLoop *loop);
+
 /* First line of every libuv callback: afterwards this thread holds the GIL. */
 static inline void
 fio_loop_enter(FioLoop *loop)
 {
     if (loop->parked != NULL) {
-        PyThreadState *ts = loop->parked;
-        loop->parked = NULL;
-        PyEval_RestoreThread(ts);
+        fio_loop_woken(loop);
     }
 }
 
@@ -207,8 +223,9 @@ typedef struct fio_watch {
     void (*on_displaced)(struct fio_watch *self);
     PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
     int fd;
-    int events; /* what is being watched for now */
-    bool open;  /* between fio_watch_open() and fio_watch_close() */
+    int events;       /* what is being watched for now */
+    bool open;        /* between fio_watch_open() and fio_watch_close() */
+    bool carries_tls; /* what the transport carries is TLS */
 #if FIO_WATCH_EPOLL
     uint8_t armed;       /* the events the kernel knows of */
     uint32_t generation; /* tells our events from those of an older watch of the same number */

@@ -4,6 +4,7 @@
 #include "base/args.h"
 #include "loop/async.h"
 #include "loop/fork.h"
+#include "loop/metrics.h"
 #include "loop/poll.h"
 #include "loop/ready.h"
 #include "loop/report.h"
@@ -466,6 +467,10 @@ PyDoc_STRVAR(loop_signal_wakeup_fd_doc, "_signal_wakeup_fd($self, /)\n"
                                         "--\n\n"
                                         "The descriptor for signal.set_wakeup_fd().");
 
+PyDoc_STRVAR(loop_metrics_doc, "_metrics($self, /)\n"
+                               "--\n\n"
+                               "The fields of fastaio.LoopMetrics; times in seconds.");
+
 PyDoc_STRVAR(loop_before_fork_doc,
              "_before_fork($self, /)\n"
              "--\n\n"
@@ -489,6 +494,7 @@ static PyMethodDef loop_methods[] = {
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_poll_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
+    {"_metrics", (PyCFunction)fio_metrics_read, METH_NOARGS, loop_metrics_doc},
     {"_new_handle", FIO_METHOD(fio_schedule_new_handle), METH_FASTCALL | METH_KEYWORDS,
      loop_new_handle_doc},
     {"_remove_reader", (PyCFunction)fio_poll_remove_reader_unchecked, METH_O,

@@ -45,6 +45,7 @@ fio_ready_run(FioLoop *loop)
 {
     fio_ready_ring *ring = &loop->ready;
     size_t todo = ring->count;
+    size_t begun = todo;
     loop->unpolled_calls += (unsigned int)(todo < UINT16_MAX ? todo : UINT16_MAX);
     /* A callback may run the loop itself (nested), hence the look at count. */
     for (; todo > 0 && ring->count > 0 && loop->fatal == NULL; todo--) {
@@ -60,6 +61,7 @@ fio_ready_run(FioLoop *loop)
         deferred->queued = false;
         deferred->run(deferred);
     }
+    loop->metrics.callbacks += begun - todo;
 }
 
 void

@@ -122,6 +122,12 @@ fio_signal_forward(FioLoop *loop, PyObject *fd)
     Py_RETURN_NONE;
 }
 
+bool
+fio_signal_owns(const fio_watch *watch)
+{
+    return watch->on_ready == signal_on_ready;
+}
+
 int
 fio_signal_fork(FioLoop *loop)
 {

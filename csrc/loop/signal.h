@@ -11,6 +11,9 @@ PyObject *fio_signal_wakeup_fd(FioLoop *loop, PyObject *unused);
 /* METH_O: another wake-up descriptor (int) that has to hear of signals too; -1: none. */
 PyObject *fio_signal_forward(FioLoop *loop, PyObject *fd);
 
+/* Is the watch that of the loop's own pipe? */
+bool fio_signal_owns(const fio_watch *watch);
+
 /* In a forked child, after fio_watches_fork(): a pipe of its own under the numbers of the one
  * shared with the parent. 0, or -1 with OSError set. */
 FIO_MUST_CHECK int fio_signal_fork(FioLoop *loop);

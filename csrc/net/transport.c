@@ -53,6 +53,7 @@ fio_transport_set_protocol(FioTransport *self, PyObject *protocol)
 {
     fio_state *st = self->st;
     fio_stream *stream = &self->stream;
+    stream->watch.carries_tls = PyObject_TypeCheck(protocol, st->TLSLinkType) != 0;
     if (fio_link_is_native(st, protocol)) {
         stream->link = &((FioLink *)protocol)->link;
         stream->link_owner = protocol;
