@@ -6,6 +6,7 @@ The names here are the loop's. The web framework is ``fastaio.web``, the engine'
 
 from .loop import Loop
 from .metrics import LoopMetrics
+from .nested import allow_nested
 from .policy import EventLoopPolicy, install, new_event_loop, run
 
 __version__ = "0.1.0"
@@ -15,6 +16,7 @@ __all__ = [
     "Loop",
     "LoopMetrics",
     "__version__",
+    "allow_nested",
     "install",
     "new_event_loop",
     "run",

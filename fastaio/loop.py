@@ -21,7 +21,7 @@ from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
-from . import _core, fork
+from . import _core, fork, nested
 from .endpoints import Endpoints
 from .metrics import LoopMetrics
 
@@ -42,6 +42,8 @@ class Loop(_core.Loop, Endpoints):
         self._listeners = {}
         self._selector = WatchedFiles(self)
         self._signal_handlers: dict[int, asyncio.Handle] = {}
+        self._awaited: list[asyncio.Future[Any]] = []  # by the nested runs, from the outermost on
+        self._outermost: asyncio.Future[Any] | None = None  # by the run around them
         self._wakeup_ours = -1  # what signals ring while they ring our pipe
         self._wakeup_before = -1  # what they rang before
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
@@ -56,6 +58,9 @@ class Loop(_core.Loop, Endpoints):
         """
         self._check_closed()
         self._check_running()
+        if nested.is_nested(self):
+            nested.run_forever(self)
+            return
         self._set_coroutine_origin_tracking(self._debug)
         old_hooks = sys.get_asyncgen_hooks()
         listening = self._begin_signals()
@@ -71,6 +76,30 @@ class Loop(_core.Loop, Endpoints):
                 self._end_signals()
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*old_hooks)
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until a future, or a coroutine as a task, is done; returns its result.
+
+        Raises RuntimeError as run_forever() does, and where stop() was called before it was done.
+        """
+        if not self._allows_nested:
+            return super().run_until_complete(future)
+        self._check_closed()
+        self._check_running()
+        return nested.run_until_complete(self, future)
+
+    def _check_running(self) -> None:
+        if not nested.is_nested(self):
+            super()._check_running()
+
+    @property
+    def _nest_patched(self) -> bool:
+        """Asked by nest_asyncio.apply() before it patches a loop's class: ours needs none of it."""
+        if sys._getframe(1).f_globals.get("__name__") in ("nest_asyncio", "nest_asyncio2"):
+            self._allows_nested = True
+        if not self._allows_nested:
+            raise AttributeError("_nest_patched")
+        return True
 
     def close(self) -> None:
         """Drop all callbacks, close what is open on the loop, let the executor go; idempotent.

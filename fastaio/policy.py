@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from . import nested
 from .loop import Loop
 
 __all__ = ["EventLoopPolicy", "install", "new_event_loop", "run"]
@@ -20,8 +21,14 @@ def new_event_loop() -> Loop:
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
-    """Run a coroutine to its end on a new loop, as ``asyncio.run`` does; returns its result."""
-    if asyncio._get_running_loop() is not None:
+    """Run a coroutine to its end on a new loop, as ``asyncio.run`` does; returns its result.
+
+    Where a loop that allows nested runs is running, that one runs the coroutine.
+    """
+    running = asyncio._get_running_loop()
+    if isinstance(running, Loop) and running._allows_nested:
+        return nested.run(running, main, debug)
+    if running is not None:
         # asyncio: runners.run
         raise RuntimeError("asyncio.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:

@@ -276,12 +276,31 @@ handle_own_context(FioHandle *self)
     return 0;
 }
 
+/* The same where the context is entered already: in a nested run, in a copy of it. */
+static PyObject *
+handle_call_in_copy(FioHandle *self)
+{
+    PyObject *context = Py_NewRef(self->context);
+    PyObject *result = NULL;
+    if (fio_loop_reenter_context(self->loop, &context) == 0) {
+        result = handle_call(self);
+        if (PyContext_Exit(context) < 0) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_DECREF(context);
+    return result;
+}
+
 /* context.run(callback, *args) */
 static PyObject *
 handle_call_in_context(FioHandle *self)
 {
-    if (FIO_UNLIKELY(handle_own_context(self) < 0 || PyContext_Enter(self->context) < 0)) {
+    if (FIO_UNLIKELY(handle_own_context(self) < 0)) {
         return NULL;
+    }
+    if (FIO_UNLIKELY(PyContext_Enter(self->context) < 0)) {
+        return handle_call_in_copy(self);
     }
     PyObject *result = handle_call(self);
     if (FIO_UNLIKELY(PyContext_Exit(self->context) < 0)) {
@@ -293,6 +312,7 @@ handle_call_in_context(FioHandle *self)
 static void
 handle_run_once(FioHandle *self)
 {
+    bool outer = self->running; /* a nested run can come here again for a reader's handle */
     self->running = true;
     PyObject *result = handle_call_in_context(self);
     if (FIO_UNLIKELY(result == NULL)) {
@@ -301,8 +321,8 @@ handle_run_once(FioHandle *self)
     else {
         Py_DECREF(result);
     }
-    self->running = false;
-    if (FIO_UNLIKELY(self->cancelled)) {
+    self->running = outer;
+    if (FIO_UNLIKELY(self->cancelled && !outer)) {
         handle_drop_call(self); /* what cancel() left to us */
     }
 }

@@ -263,7 +263,11 @@ fio_loop_run(FioLoop *loop)
     fio_metrics_begin(loop);
     loop->thread_id = PyThread_get_thread_ident();
     loop->running = true;
-    loop->turns_a_poll = 0; /* begin with a poll */
+    /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
+     */
+    loop->turns_a_poll = loop->nesting > 0 ? 2 : 0;
+    loop->unpolled_turns = 0;
+    loop->unpolled_calls = 0;
     do {
         loop_turn(loop);
     } while (!loop->stopping && loop->fatal == NULL);

@@ -99,6 +99,7 @@ struct FioLoop {
     PyThreadState *parked;         /* the running thread's state while the GIL is let go */
     char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     unsigned long thread_id;       /* of the running thread, 0 when not running */
+    unsigned int nesting;          /* nested runs on the stack */
     unsigned int unpolled_turns;   /* turns, and callbacks in them, since the last poll */
     unsigned int unpolled_calls;
     unsigned int turns_a_poll; /* how many to take while callbacks are ready */
@@ -107,6 +108,8 @@ struct FioLoop {
     bool debug;
     bool running;
     bool stopping;
+    bool stop_called;   /* `stopping` was set by stop() */
+    bool allows_nested; /* fastaio.allow_nested() */
     bool closed;
     bool foreign_time; /* time() is not ours: overridden, or set on the instance */
     bool uv_open;      /* uv and wakeup are there: from the first poll that waits */
@@ -145,6 +148,32 @@ void fio_loop_run_turn_end(FioLoop *loop);
 /* The receive slab; NULL with MemoryError set. Its bytes are void at the next read of any stream.
  */
 FIO_BORROWED char *fio_loop_slab(FioLoop *loop);
+
+/* Keeps what was read into the slab over a call out, which may run the loop and read into another;
+ * fio_loop_keep_slab() before it, fio_loop_return_slab() with what that gave (or NULL) after it. */
+static inline char *
+fio_loop_keep_slab(FioLoop *loop)
+{
+    char *slab = loop->slab;
+    loop->slab = NULL;
+    return slab;
+}
+
+static inline void
+fio_loop_return_slab(FioLoop *loop, char *slab)
+{
+    if (FIO_UNLIKELY(loop->slab != NULL)) {
+        PyMem_Free(slab);
+    }
+    else {
+        loop->slab = slab;
+    }
+}
+
+/* PyContext_Enter(*context) has failed, and its exception is set. In a nested run that is because a
+ * callback further up the stack is in that context: enters a copy, which `*context` becomes. 0, or
+ * -1 with an exception set. */
+FIO_MUST_CHECK int fio_loop_reenter_context(FioLoop *loop, PyObject **context);
 
 /* Makes loop->uv and loop->wakeup if they are not there yet; 0, or -1 with an exception set. A loop
  * that never waits does without: they cost more than all the rest of it. */
@@ -231,6 +260,8 @@ typedef struct fio_watch {
     uint32_t generation; /* tells our events from those of an older watch of the same number */
     fio_node link;       /* in the list of changed or of closed watches */
 #else
+    uint8_t ready; /* events that on_ready is still to be called with */
+    fio_node link; /* in the list of watches with such */
     uv_poll_t poll;
 #endif
 } fio_watch;

@@ -5,6 +5,7 @@
 #include "loop/async.h"
 #include "loop/fork.h"
 #include "loop/metrics.h"
+#include "loop/nested.h"
 #include "loop/poll.h"
 #include "loop/ready.h"
 #include "loop/report.h"
@@ -104,6 +105,7 @@ static PyObject *
 loop_stop(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
     self->stopping = true;
+    self->stop_called = true;
     Py_RETURN_NONE;
 }
 
@@ -332,6 +334,8 @@ loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
 
 /* asyncio's private names: BaseEventLoop's methods and other libraries use them. */
 static PyGetSetDef loop_getset[] = {
+    {"_allows_nested", (getter)loop_get_flag, (setter)loop_set_flag, NULL,
+     LOOP_MEMBER(allows_nested)},
     {"_closed", (getter)loop_get_flag, (setter)loop_set_closed, NULL, LOOP_MEMBER(closed)},
     {"_current_handle", (getter)loop_get_object, (setter)loop_set_object, NULL,
      LOOP_MEMBER(current_handle)},
@@ -467,6 +471,11 @@ PyDoc_STRVAR(loop_signal_wakeup_fd_doc, "_signal_wakeup_fd($self, /)\n"
                                         "--\n\n"
                                         "The descriptor for signal.set_wakeup_fd().");
 
+PyDoc_STRVAR(loop_run_nested_doc, "_run_nested($self, /)\n"
+                                  "--\n\n"
+                                  "Take turns inside a callback until the loop is stopped.\n\n"
+                                  "True where stop() did it, False where _stopping was set.");
+
 PyDoc_STRVAR(loop_metrics_doc, "_metrics($self, /)\n"
                                "--\n\n"
                                "The fields of fastaio.LoopMetrics; times in seconds.");
@@ -502,6 +511,7 @@ static PyMethodDef loop_methods[] = {
     {"_remove_writer", (PyCFunction)fio_poll_remove_writer_unchecked, METH_O,
      loop_remove_writer_doc},
     {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
+    {"_run_nested", (PyCFunction)fio_nested_run, METH_NOARGS, loop_run_nested_doc},
     {"_run_once", (PyCFunction)loop_run_once, METH_NOARGS, loop_run_once_doc},
     {"_signal_forward", (PyCFunction)fio_signal_forward, METH_O, loop_signal_forward_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,

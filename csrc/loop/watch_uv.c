@@ -11,6 +11,7 @@
 struct fio_watches {
     uv_timer_t poll_end; /* bounds a poll */
     int closing;         /* watches whose on_closed is still to be called */
+    fio_node ready;      /* watches whose on_ready is to be called */
 };
 
 static void
@@ -31,6 +32,7 @@ fio_watches_open(FioLoop *loop)
         return -1;
     }
     (void)uv_timer_init(&loop->uv, &loop->watches->poll_end); /* always 0 */
+    fio_list_init(&loop->watches->ready);
     return 0;
 }
 
@@ -52,7 +54,25 @@ watch_on_poll(uv_poll_t *poll, int status, int events)
         watch->events = 0;
         fio_watch_set(watch, wanted);
     }
-    watch->on_ready(watch, events & wanted);
+    watch->ready |= (uint8_t)(events & wanted);
+    fio_list_remove(&watch->link);
+    fio_list_append(&watch->loop->watches->ready, &watch->link);
+}
+
+/* After uv_run() and not within: a callback may run the loop, and uv_run() cannot be nested. */
+static void
+watches_dispatch(FioLoop *loop)
+{
+    struct fio_watches *watches = loop->watches;
+    while (!fio_list_is_empty(&watches->ready) && loop->fatal == NULL) {
+        fio_watch *watch = FIO_CONTAINER_OF(watches->ready.next, fio_watch, link);
+        fio_list_remove(&watch->link);
+        int events = watch->ready & watch->events;
+        watch->ready = 0;
+        if (events != 0) {
+            watch->on_ready(watch, events);
+        }
+    }
 }
 
 int
@@ -66,6 +86,8 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     watch->loop = loop;
     watch->fd = fd;
     watch->events = 0;
+    watch->ready = 0;
+    fio_list_init(&watch->link);
     watch->open = true;
     return 0;
 }
@@ -109,6 +131,7 @@ fio_watch_close(fio_watch *watch)
     if (watch->open) {
         watch->open = false;
         watch->events = 0;
+        fio_list_remove(&watch->link);
         watch->loop->watches->closing++;
         uv_close((uv_handle_t *)&watch->poll, watch_on_close);
     }
@@ -204,6 +227,7 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
 {
     if (milliseconds == 0) {
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+        watches_dispatch(loop);
         return;
     }
     if (milliseconds > 0) {
@@ -215,6 +239,7 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     (void)uv_run(&loop->uv, UV_RUN_ONCE);
     fio_loop_enter(loop);
     (void)uv_timer_stop(&loop->watches->poll_end);
+    watches_dispatch(loop);
 }
 
 #endif

@@ -36,7 +36,8 @@ fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_
         all[i + 1] = args[i];
     }
     PyObject *result = NULL;
-    if (PyContext_Enter(context) == 0) {
+    if (FIO_LIKELY(PyContext_Enter(context) == 0)
+        || fio_loop_reenter_context(self->stream.loop, &context) == 0) {
         result = PyObject_VectorcallMethod(name, all, nargs + 1, NULL);
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(result);

@@ -102,6 +102,9 @@ listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
     PyObject *protocol = NULL;
     PyObject *context = Py_NewRef(self->context);
     int result = PyContext_Enter(context);
+    if (FIO_UNLIKELY(result < 0)) {
+        result = fio_loop_reenter_context(self->loop, &context);
+    }
     if (result == 0) {
         result = self->on_accept == NULL ? listener_take(self, fd, peer, &protocol)
                                          : listener_hand_over(self, fd, peer);

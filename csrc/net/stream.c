@@ -168,7 +168,9 @@ stream_read_once(fio_stream *stream, fio_link *link)
     }
     ssize_t got = stream_receive(stream, data, room);
     if (got > 0) {
+        char *slab = fio_loop_keep_slab(stream->loop);
         ops->data(link, data, (size_t)got);
+        fio_loop_return_slab(stream->loop, slab);
         return (size_t)got == room && room < STREAM_READ_ENOUGH;
     }
     int err = errno;

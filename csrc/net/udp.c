@@ -343,8 +343,11 @@ datagram_deliver(FioDatagram *self, const char *data, size_t size, const struct 
 static bool
 datagram_receive_batch(FioDatagram *self, char *slab)
 {
-    /* Unix datagrams can be larger than UDP's: those come one by one, in all of the slab. */
-    unsigned int batch = self->family == AF_UNIX ? 1 : (unsigned int)DATAGRAM_READ_BATCH;
+    /* Unix datagrams can be larger than UDP's: those come one by one, in all of the slab. So do all
+     * where a callback may run the loop: what waits behind it in a batch would be lost to that run.
+     */
+    bool single = self->family == AF_UNIX || self->super.stream.loop->allows_nested;
+    unsigned int batch = single ? 1 : (unsigned int)DATAGRAM_READ_BATCH;
     size_t room = FIO_LOOP_SLAB_SIZE / batch;
     struct iovec pieces[DATAGRAM_READ_BATCH];
     struct mmsghdr headers[DATAGRAM_READ_BATCH];
@@ -366,9 +369,11 @@ datagram_receive_batch(FioDatagram *self, char *slab)
         }
         return false;
     }
+    (void)fio_loop_keep_slab(stream->loop);
     for (int i = 0; i < count && fio_stream_is_open(stream); i++) {
         datagram_deliver(self, pieces[i].iov_base, headers[i].msg_len, &headers[i].msg_hdr);
     }
+    fio_loop_return_slab(stream->loop, slab);
     return (unsigned int)count == batch;
 }
 
@@ -382,10 +387,11 @@ datagram_read(fio_stream *stream)
         fio_transport_fatal(&self->super, "Fatal read error on datagram transport");
         return;
     }
-    for (int reads = 0; reads < DATAGRAM_READS_A_TURN; reads++) {
+    for (int reads = 0; reads < DATAGRAM_READS_A_TURN && slab != NULL; reads++) {
         if (!datagram_receive_batch(self, slab) || !fio_stream_is_reading(stream)) {
             return;
         }
+        slab = fio_loop_slab(stream->loop);
     }
 }
 

@@ -45,6 +45,7 @@ typedef struct FioConn {
     bool continue_owed;  /* the client waits for "100 Continue" */
     bool body_unread;    /* of the current request: has to be drained or the connection closed */
     bool eof;            /* the peer will send no more */
+    bool dispatching;    /* a request's handler is in its first step up the stack */
     bool in_data;        /* bytes are being worked on up the stack: more of them go to pending */
     bool write_paused;   /* unsent output is over the high-water mark */
     bool resume_soon;    /* a resume is scheduled on a loop that is not ours */

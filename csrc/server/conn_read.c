@@ -338,7 +338,9 @@ conn_read_request(FioConn *conn, const char *data, size_t size)
         }
         used += taken;
     }
+    conn->dispatching = true;
     fio_dispatch(conn);
+    conn->dispatching = false;
     return used;
 }
 
@@ -466,7 +468,11 @@ void
 fio_conn_read(FioConn *conn, const char *data, size_t size)
 {
     if (conn->in_data) {
-        conn_put_by(conn, data, size);
+        /* A handler that runs the loop inside its first step may be waiting for its body. */
+        bool awaited = conn->dispatching && conn->phase == FIO_PHASE_BODY
+                       && fio_buf_size(&conn->pending) == 0;
+        size_t used = awaited ? conn_consume(conn, data, size) : 0;
+        conn_put_by(conn, data + used, size - used);
         return;
     }
     if (fio_buf_size(&conn->pending) > 0) {
