@@ -276,7 +276,7 @@ handle_own_context(FioHandle *self)
     return 0;
 }
 
-/* The same where the context is entered already: in a nested run, in a copy of it. */
+/* handle_call() where the context is entered already: in a nested run, in a copy of it. */
 static PyObject *
 handle_call_in_copy(FioHandle *self)
 {
