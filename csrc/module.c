@@ -5,6 +5,7 @@
 #include "base/context.h"
 #include "http/py_http.h"
 #include "loop/loop.h"
+#include "net/addr.h"
 #include "net/link.h"
 #include "net/listener.h"
 #include "net/pipe.h"
@@ -26,6 +27,7 @@ static const module_setup module_setups[] = {
     fio_aio_setup_types,          /* base */
     fio_loop_setup_types,         /* loop */
     fio_http_setup_types,         /* http */
+    fio_addr_setup_functions,     /* net */
     fio_link_setup_types,         /* net */
     fio_transport_setup_types,    /* net */
     fio_listener_setup_types,     /* net */

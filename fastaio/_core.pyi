@@ -201,6 +201,10 @@ class WritePipeTransport(asyncio.WriteTransport):
         extra: dict[str, Any] | None = None,
     ) -> None: ...
 
+def numeric_address(
+    host: object, port: object, /, *hints: object
+) -> tuple[str, int] | tuple[str, int, int, int] | None: ...
+
 class Listener:
     def __init__(
         self,

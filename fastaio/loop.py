@@ -21,7 +21,7 @@ from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
-from . import _core, fork, nested
+from . import _core, addresses, fork, nested
 from .endpoints import Endpoints
 from .metrics import LoopMetrics
 
@@ -140,6 +140,45 @@ class Loop(_core.Loop, Endpoints):
         """
         self._check_closed()
         return LoopMetrics(*self._metrics())
+
+    # -- names -------------------------------------------------------------------------------------
+
+    async def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        """``socket.getaddrinfo()``, in the default executor where a name has to be looked up.
+
+        Raises ``socket.gaierror``.
+        """
+        if not self._debug and self._has_executor():
+            found = addresses.numeric_addrinfo(host, port, family, type, proto, flags)
+            if found is not None:
+                return found
+        return await super().getaddrinfo(
+            host, port, family=family, type=type, proto=proto, flags=flags
+        )
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """``socket.getnameinfo()``, in the default executor where there is something to look up.
+
+        Raises ``socket.gaierror``.
+        """
+        if self._has_executor():
+            found = addresses.numeric_nameinfo(sockaddr, flags)
+            if found is not None:
+                return found
+        return await super().getnameinfo(sockaddr, flags)
+
+    def _has_executor(self) -> bool:
+        """Whether run_in_executor() would take a call: without one, asyncio resolves nothing."""
+        return not (self._closed or self._executor_shutdown_called)
 
     # -- signals -----------------------------------------------------------------------------------
 

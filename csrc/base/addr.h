@@ -43,4 +43,7 @@ bool fio_addr_keep(fio_addr *to, const fio_any_addr *from);
 void fio_addr_of_socket(int fd, fio_any_addr *out);
 void fio_addr_of_peer(int fd, fio_any_addr *out);
 
+/* _core.numeric_address(). */
+FIO_MUST_CHECK int fio_addr_setup_functions(PyObject *module);
+
 #endif

@@ -1,0 +1,102 @@
+/* The socket address of a numeric host and port, without asking the resolver: what getaddrinfo()
+ * would give for what nearly all programs write. Everything else is left to the real one
+ * (fastaio/addresses.py), with all its ways to write a number. */
+
+#include "base/args.h"
+#include "net/addr.h"
+
+#include <arpa/inet.h>
+
+/* Longer than any address that inet_pton() takes. */
+#define HOST_MAX INET6_ADDRSTRLEN
+
+#define PORT_MAX 65535
+
+/* The characters of an exact str or bytes, ended by NUL; false for anything else. */
+static bool
+host_text(PyObject *host, char text[HOST_MAX + 1])
+{
+    const char *from;
+    Py_ssize_t size;
+    if (PyUnicode_CheckExact(host) && PyUnicode_IS_ASCII(host)) {
+        from = PyUnicode_DATA(host);
+        size = PyUnicode_GET_LENGTH(host);
+    }
+    else if (PyBytes_CheckExact(host)) {
+        from = PyBytes_AS_STRING(host);
+        size = PyBytes_GET_SIZE(host);
+    }
+    else {
+        return false;
+    }
+    if (size > HOST_MAX || memchr(from, '\0', (size_t)size) != NULL) {
+        return false;
+    }
+    memcpy(text, from, (size_t)size);
+    text[size] = '\0';
+    return true;
+}
+
+/* Whether `addr` now is that of host and port. Never raises. */
+static bool
+address_parse(PyObject *host, PyObject *port, fio_addr *addr)
+{
+    char text[HOST_MAX + 1];
+    if (!PyLong_CheckExact(port) || !host_text(host, text)) {
+        return false;
+    }
+    int overflow;
+    long number = PyLong_AsLongAndOverflow(port, &overflow);
+    if (overflow != 0 || number < 0 || number > PORT_MAX) {
+        return false;
+    }
+    memset(&addr->as, 0, sizeof(addr->as));
+    if (inet_pton(AF_INET, text, &addr->as.in.sin_addr) == 1) {
+        addr->as.in.sin_family = AF_INET;
+        addr->as.in.sin_port = htons((uint16_t)number);
+        addr->size = sizeof(addr->as.in);
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, &addr->as.in6.sin6_addr) == 1) {
+        addr->as.in6.sin6_family = AF_INET6;
+        addr->as.in6.sin6_port = htons((uint16_t)number);
+        addr->size = sizeof(addr->as.in6);
+        return true;
+    }
+    return false;
+}
+
+PyDoc_STRVAR(addr_numeric_address_doc,
+             "numeric_address($module, host, port, /, *hints)\n"
+             "--\n\n"
+             "The socket address of an IPv4 or IPv6 host in its usual form and an int port.\n\n"
+             "None for everything else, and where one of the hints is no int.");
+
+static PyObject *
+addr_numeric_address(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs < 2) {
+        return PyErr_Format(PyExc_TypeError, "numeric_address() takes at least 2 arguments");
+    }
+    for (Py_ssize_t i = 2; i < nargs; i++) {
+        if (!PyLong_Check(args[i])) {
+            Py_RETURN_NONE;
+        }
+    }
+    fio_addr addr;
+    if (!address_parse(args[0], args[1], &addr)) {
+        Py_RETURN_NONE;
+    }
+    return fio_addr_to_python(&addr.as.any, addr.size);
+}
+
+static PyMethodDef addr_functions[] = {
+    {"numeric_address", FIO_METHOD(addr_numeric_address), METH_FASTCALL, addr_numeric_address_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+fio_addr_setup_functions(PyObject *module)
+{
+    return PyModule_AddFunctions(module, addr_functions);
+}
