@@ -17,6 +17,21 @@ typedef struct {
 FIO_MUST_CHECK int fio_args_parse(const fio_params *params, PyObject *const *args, Py_ssize_t nargs,
                                   PyObject *kwnames, PyObject **out);
 
+/* The one argument of a function that takes `param` by position or by name (borrowed), for those
+ * too hot for a table. NULL: TypeError is set. */
+FIO_MUST_CHECK FIO_BORROWED static inline PyObject *
+fio_args_one(const char *function, const char *param, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
+{
+    if (FIO_LIKELY(nargs == 1 && kwnames == NULL)) {
+        return args[0];
+    }
+    const char *const names[] = {param, NULL};
+    const fio_params params = {function, names, 1, 1};
+    PyObject *given[] = {NULL};
+    return fio_args_parse(&params, args, nargs, kwnames, given) < 0 ? NULL : given[0];
+}
+
 /* tp_init / tp_new flavour: a tuple and a dict (or NULL) instead of the vector. */
 FIO_MUST_CHECK int fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs,
                                         PyObject **out);

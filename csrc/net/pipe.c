@@ -264,7 +264,7 @@ static PyMethodDef write_pipe_methods[] = {
     FIO_TRANSPORT_WRITE_METHODS,
     FIO_TRANSPORT_LIMIT_METHODS,
     {"write_eof", FIO_METHOD(write_pipe_write_eof), METH_NOARGS,
-     PyDoc_STR("write_eof()\n--\n\nCloses the pipe once all output is out.")},
+     PyDoc_STR("write_eof($self, /)\n--\n\nCloses the pipe once all output is out.")},
     {NULL, NULL, 0, NULL},
 };
 

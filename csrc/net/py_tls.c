@@ -2,6 +2,7 @@
  * and attributes it gives under the same names, and _core.SSLTransport, what the application writes
  * to. Neither knows a handshake or a shutdown: those are SSLProtocol's. */
 
+#include "base/args.h"
 #include "net/tls.h"
 #include "net/transport.h"
 
@@ -329,14 +330,18 @@ tls_transport_write_items(PyObject *self, PyObject *const *items, Py_ssize_t cou
 }
 
 PyDoc_STRVAR(tls_transport_write_doc,
-             "write($self, data, /)\n"
+             "write($self, data)\n"
              "--\n\n"
              "Encrypt and send data (bytes, bytearray or memoryview), without waiting.\n\n"
              "TypeError for anything else. asyncio: WriteTransport.write");
 
 static PyObject *
-tls_transport_write(PyObject *self, PyObject *data)
+tls_transport_write(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *data = fio_args_one("write", "data", args, nargs, kwnames);
+    if (data == NULL) {
+        return NULL;
+    }
     if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
         PyErr_Format(PyExc_TypeError, "data: expecting a bytes-like instance, got %.200s",
                      Py_TYPE(data)->tp_name);
@@ -349,14 +354,18 @@ tls_transport_write(PyObject *self, PyObject *data)
     return tls_done(tls_transport_write_items(self, &data, 1));
 }
 
-PyDoc_STRVAR(tls_transport_writelines_doc, "writelines($self, list_of_data, /)\n"
+PyDoc_STRVAR(tls_transport_writelines_doc, "writelines($self, list_of_data)\n"
                                            "--\n\n"
                                            "Encrypt and send each of the bytes-like objects.\n\n"
                                            "asyncio: WriteTransport.writelines");
 
 static PyObject *
-tls_transport_writelines(PyObject *self, PyObject *list_of_data)
+tls_transport_writelines(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *list_of_data = fio_args_one("writelines", "list_of_data", args, nargs, kwnames);
+    if (list_of_data == NULL) {
+        return NULL;
+    }
     PyObject *items = PySequence_Fast(list_of_data, "list_of_data must be iterable");
     if (items == NULL) {
         return NULL;
@@ -368,8 +377,10 @@ tls_transport_writelines(PyObject *self, PyObject *list_of_data)
 }
 
 static PyMethodDef tls_transport_methods[] = {
-    {"write", tls_transport_write, METH_O, tls_transport_write_doc},
-    {"writelines", tls_transport_writelines, METH_O, tls_transport_writelines_doc},
+    {"write", FIO_METHOD(tls_transport_write), METH_FASTCALL | METH_KEYWORDS,
+     tls_transport_write_doc},
+    {"writelines", FIO_METHOD(tls_transport_writelines), METH_FASTCALL | METH_KEYWORDS,
+     tls_transport_writelines_doc},
     {NULL, NULL, 0, NULL},
 };
 

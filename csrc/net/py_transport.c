@@ -63,9 +63,11 @@ fio_transport_py_get_extra_info(FioTransport *self, PyObject *const *args, Py_ss
 }
 
 PyObject *
-fio_transport_py_set_protocol(FioTransport *self, PyObject *protocol)
+fio_transport_py_set_protocol(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames)
 {
-    if (fio_transport_set_protocol(self, protocol) < 0) {
+    PyObject *protocol = fio_args_one("set_protocol", "protocol", args, nargs, kwnames);
+    if (protocol == NULL || fio_transport_set_protocol(self, protocol) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -339,7 +341,7 @@ static PyMethodDef transport_methods[] = {
     FIO_TRANSPORT_WRITE_METHODS,
     FIO_TRANSPORT_LIMIT_METHODS,
     {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,
-     PyDoc_STR("write_eof()\n--\n\nEnds our direction once all output is out.")},
+     PyDoc_STR("write_eof($self, /)\n--\n\nEnds our direction once all output is out.")},
     {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},
     {"_reset_empty_waiter", FIO_METHOD(fio_transport_py_reset_empty_waiter), METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -11,7 +11,8 @@ PyObject *fio_transport_py_fatal_error(FioTransport *self, PyObject *const *args
                                        PyObject *kwnames);
 PyObject *fio_transport_py_get_extra_info(FioTransport *self, PyObject *const *args,
                                           Py_ssize_t nargs, PyObject *kwnames);
-PyObject *fio_transport_py_set_protocol(FioTransport *self, PyObject *protocol);
+PyObject *fio_transport_py_set_protocol(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                                        PyObject *kwnames);
 PyObject *fio_transport_py_get_protocol(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_is_closing(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_close(FioTransport *self, PyObject *ignored);
@@ -24,8 +25,10 @@ PyObject *fio_transport_py_pause_reading(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_resume_reading(FioTransport *self, PyObject *ignored);
 
 /* Writing (py_transport_write.c). */
-PyObject *fio_transport_py_write(FioTransport *self, PyObject *data);
-PyObject *fio_transport_py_writelines(FioTransport *self, PyObject *lines);
+PyObject *fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames);
+PyObject *fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *kwnames);
 PyObject *fio_transport_py_write_eof(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_can_write_eof(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
@@ -44,61 +47,68 @@ FIO_MUST_CHECK int fio_transport_count_lost_write(FioTransport *self);
 PyObject *fio_transport_repr(FioTransport *self);
 
 /* Rows of their method tables. */
-#define FIO_TRANSPORT_COMMON_METHODS                                                              \
-    {"_start", FIO_METHOD(fio_transport_py_start), METH_O, NULL},                                 \
-        {"_call_connection_lost", FIO_METHOD(fio_transport_py_call_connection_lost), METH_O,      \
-         NULL},                                                                                   \
-        {"_fatal_error", FIO_METHOD(fio_transport_py_fatal_error), METH_FASTCALL | METH_KEYWORDS, \
-         NULL},                                                                                   \
-        {"get_extra_info", FIO_METHOD(fio_transport_py_get_extra_info),                           \
-         METH_FASTCALL | METH_KEYWORDS,                                                           \
-         PyDoc_STR("get_extra_info(name, default=None)\n--\n\n"                                   \
-                   "What is known of the connection, as asyncio.BaseTransport.")},                \
-        {"set_protocol", FIO_METHOD(fio_transport_py_set_protocol), METH_O,                       \
-         PyDoc_STR("set_protocol(protocol, /)\n--\n\nSets the protocol that is called from now "  \
-                   "on.")},                                                                       \
-        {"get_protocol", FIO_METHOD(fio_transport_py_get_protocol), METH_NOARGS,                  \
-         PyDoc_STR("get_protocol()\n--\n\nThe protocol; None once the connection is lost.")},     \
-        {"is_closing", FIO_METHOD(fio_transport_py_is_closing), METH_NOARGS,                      \
-         PyDoc_STR("is_closing()\n--\n\nTrue when closed or closing.")},                          \
-    {                                                                                             \
-        "close", FIO_METHOD(fio_transport_py_close), METH_NOARGS,                                 \
-            PyDoc_STR("close()\n--\n\nCloses once all output is out; no more data is received.")  \
+#define FIO_TRANSPORT_COMMON_METHODS                                                               \
+    {"_start", FIO_METHOD(fio_transport_py_start), METH_O, NULL},                                  \
+        {"_call_connection_lost", FIO_METHOD(fio_transport_py_call_connection_lost), METH_O,       \
+         NULL},                                                                                    \
+        {"_fatal_error", FIO_METHOD(fio_transport_py_fatal_error), METH_FASTCALL | METH_KEYWORDS,  \
+         NULL},                                                                                    \
+        {"get_extra_info", FIO_METHOD(fio_transport_py_get_extra_info),                            \
+         METH_FASTCALL | METH_KEYWORDS,                                                            \
+         PyDoc_STR("get_extra_info($self, name, default=None)\n--\n\n"                             \
+                   "What is known of the connection, as asyncio.BaseTransport.")},                 \
+        {"set_protocol", FIO_METHOD(fio_transport_py_set_protocol), METH_FASTCALL | METH_KEYWORDS, \
+         PyDoc_STR(                                                                                \
+             "set_protocol($self, protocol)\n--\n\nSets the protocol that is called from now "     \
+             "on.")},                                                                              \
+        {"get_protocol", FIO_METHOD(fio_transport_py_get_protocol), METH_NOARGS,                   \
+         PyDoc_STR(                                                                                \
+             "get_protocol($self, /)\n--\n\nThe protocol; None once the connection is lost.")},    \
+        {"is_closing", FIO_METHOD(fio_transport_py_is_closing), METH_NOARGS,                       \
+         PyDoc_STR("is_closing($self, /)\n--\n\nTrue when closed or closing.")},                   \
+    {                                                                                              \
+        "close", FIO_METHOD(fio_transport_py_close), METH_NOARGS,                                  \
+            PyDoc_STR(                                                                             \
+                "close($self, /)\n--\n\nCloses once all output is out; no more data is received.") \
     }
 
-#define FIO_TRANSPORT_READ_METHODS                                                           \
-    {"is_reading", FIO_METHOD(fio_transport_py_is_reading), METH_NOARGS,                     \
-     PyDoc_STR("is_reading()\n--\n\nTrue unless paused or closing.")},                       \
-        {"pause_reading", FIO_METHOD(fio_transport_py_pause_reading), METH_NOARGS,           \
-         PyDoc_STR("pause_reading()\n--\n\nStops data_received() until resume_reading().")}, \
-    {                                                                                        \
-        "resume_reading", FIO_METHOD(fio_transport_py_resume_reading), METH_NOARGS,          \
-            PyDoc_STR("resume_reading()\n--\n\nLets data_received() be called again.")       \
+#define FIO_TRANSPORT_READ_METHODS                                                             \
+    {"is_reading", FIO_METHOD(fio_transport_py_is_reading), METH_NOARGS,                       \
+     PyDoc_STR("is_reading($self, /)\n--\n\nTrue unless paused or closing.")},                 \
+        {"pause_reading", FIO_METHOD(fio_transport_py_pause_reading), METH_NOARGS,             \
+         PyDoc_STR(                                                                            \
+             "pause_reading($self, /)\n--\n\nStops data_received() until resume_reading().")}, \
+    {                                                                                          \
+        "resume_reading", FIO_METHOD(fio_transport_py_resume_reading), METH_NOARGS,            \
+            PyDoc_STR("resume_reading($self, /)\n--\n\nLets data_received() be called again.") \
     }
 
-#define FIO_TRANSPORT_WRITE_METHODS                                                              \
-    {"write", FIO_METHOD(fio_transport_py_write), METH_O,                                        \
-     PyDoc_STR("write(data, /)\n--\n\nSends bytes, bytearray or memoryview; never blocks. What " \
-               "is written in one turn of the loop leaves in one piece.")},                      \
-        {"writelines", FIO_METHOD(fio_transport_py_writelines), METH_O,                          \
-         PyDoc_STR("writelines(list_of_data, /)\n--\n\nSends all of them by one system call.")}, \
-    {                                                                                            \
-        "can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof), METH_NOARGS,                \
-            PyDoc_STR("can_write_eof()\n--\n\nTrue.")                                            \
+#define FIO_TRANSPORT_WRITE_METHODS                                                            \
+    {"write", FIO_METHOD(fio_transport_py_write), METH_FASTCALL | METH_KEYWORDS,               \
+     PyDoc_STR(                                                                                \
+         "write($self, data)\n--\n\nSends bytes, bytearray or memoryview; never blocks. What " \
+         "is written in one turn of the loop leaves in one piece.")},                          \
+        {"writelines", FIO_METHOD(fio_transport_py_writelines), METH_FASTCALL | METH_KEYWORDS, \
+         PyDoc_STR(                                                                            \
+             "writelines($self, list_of_data)\n--\n\nSends all of them by one system call.")}, \
+    {                                                                                          \
+        "can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof), METH_NOARGS,              \
+            PyDoc_STR("can_write_eof($self, /)\n--\n\nTrue.")                                  \
     }
 
 #define FIO_TRANSPORT_LIMIT_METHODS                                                                \
     {"abort", FIO_METHOD(fio_transport_py_abort), METH_NOARGS,                                     \
-     PyDoc_STR("abort()\n--\n\nCloses now, dropping unsent output.")},                             \
+     PyDoc_STR("abort($self, /)\n--\n\nCloses now, dropping unsent output.")},                     \
         {"set_write_buffer_limits", FIO_METHOD(fio_transport_py_set_limits),                       \
          METH_FASTCALL | METH_KEYWORDS,                                                            \
-         PyDoc_STR("set_write_buffer_limits(high=None, low=None)\n--\n\n"                          \
+         PyDoc_STR("set_write_buffer_limits($self, high=None, low=None)\n--\n\n"                   \
                    "Bytes of unsent output above which the protocol is paused and down to which "  \
                    "it is resumed; 65536 and a quarter of high by default.")},                     \
         {"get_write_buffer_limits", FIO_METHOD(fio_transport_py_get_limits), METH_NOARGS,          \
-         PyDoc_STR("get_write_buffer_limits()\n--\n\n(low, high), in bytes.")},                    \
+         PyDoc_STR("get_write_buffer_limits($self, /)\n--\n\n(low, high), in bytes.")},            \
         {"get_write_buffer_size", FIO_METHOD(fio_transport_py_get_write_buffer_size), METH_NOARGS, \
-         PyDoc_STR("get_write_buffer_size()\n--\n\nBytes that the kernel has not taken yet.")},    \
+         PyDoc_STR(                                                                                \
+             "get_write_buffer_size($self, /)\n--\n\nBytes that the kernel has not taken yet.")},  \
     {                                                                                              \
         "_force_close", FIO_METHOD(fio_transport_py_force_close), METH_O, NULL                     \
     }

@@ -94,9 +94,11 @@ fio_transport_check_data(PyObject *data)
 }
 
 PyObject *
-fio_transport_py_write(FioTransport *self, PyObject *data)
+fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames)
 {
-    if (fio_transport_check_data(data) < 0) {
+    PyObject *data = fio_args_one("write", "data", args, nargs, kwnames);
+    if (data == NULL || fio_transport_check_data(data) < 0) {
         return NULL;
     }
     if (transport_check_writable(self, "write", "write") < 0) {
@@ -145,8 +147,13 @@ lines_snapshot(PyObject *lines)
 }
 
 PyObject *
-fio_transport_py_writelines(FioTransport *self, PyObject *lines)
+fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames)
 {
+    PyObject *lines = fio_args_one("writelines", "list_of_data", args, nargs, kwnames);
+    if (lines == NULL) {
+        return NULL;
+    }
     if (transport_check_writable(self, "writelines", "writelines") < 0) {
         return NULL;
     }

@@ -22,7 +22,7 @@ datagram_check_address(FioDatagram *self, PyObject *address)
 }
 
 PyDoc_STRVAR(datagram_sendto_doc,
-             "sendto(data, addr=None)\n--\n\n"
+             "sendto($self, data, addr=None)\n--\n\n"
              "Sends a message to addr, or to the address the transport was made for; never "
              "blocks.\nMessages of one turn of the loop leave in one system call.");
 

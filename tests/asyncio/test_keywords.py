@@ -68,3 +68,57 @@ def test_create_task(run):
         assert await asyncio.get_running_loop().create_task(coro=nothing(), name="n") == 7
 
     run(main())
+
+
+def test_transports(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        read_fd, write_fd = os.pipe()
+        with theirs, open(read_fd, "rb", 0) as reader, open(write_fd, "wb", 0) as writer:
+            stream, protocol = await loop.create_connection(asyncio.Protocol, sock=ours)
+            pipe, _ = await loop.connect_write_pipe(asyncio.Protocol, writer)
+            for transport in (stream, pipe):
+                transport.write(data=b"one ")
+                transport.writelines(list_of_data=[b"two ", b"three"])
+                transport.set_protocol(protocol=protocol)
+                assert transport.get_protocol() is protocol
+                transport.set_write_buffer_limits(high=20, low=10)
+                assert transport.get_extra_info(name="nothing", default=7) == 7
+                with pytest.raises(TypeError):
+                    transport.write()
+                with pytest.raises(TypeError, match="nonsense"):
+                    transport.write(nonsense=b"")
+                with pytest.raises(TypeError):
+                    transport.write(b"", data=b"")
+                with pytest.raises(TypeError):
+                    transport.writelines([], [])
+                transport.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert theirs.recv(100) == reader.read(100) == b"one two three"
+
+    run(main())
+
+
+def test_datagram_transport(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+
+        class Protocol(asyncio.DatagramProtocol):
+            def datagram_received(self, data, addr):
+                arrived.set_result(data)
+
+        transport, _ = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+        )
+        protocol = Protocol()
+        transport.set_protocol(protocol=protocol)
+        assert transport.get_protocol() is protocol
+        transport.sendto(data=b"x", addr=transport.get_extra_info(name="sockname"))
+        assert await arrived == b"x"
+        transport.close()
+        await asyncio.sleep(0)
+
+    run(main())
