@@ -98,6 +98,16 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define FIO_CURRENT_TASKS_NAME "_swap_current_task"
 #endif
 
+/* 3.14: what call_soon_threadsafe() returns is of a class of its own, whose cancel() and
+ * cancelled() wait where another thread is running the callback. */
+#if PY_VERSION_HEX < 0x030e0000
+#define FIO_THREADSAFE_HANDLES 0
+#define FIO_THREADSAFE_HANDLE_NAME "Handle"
+#else
+#define FIO_THREADSAFE_HANDLES 1
+#define FIO_THREADSAFE_HANDLE_NAME "_ThreadSafeHandle"
+#endif
+
 /* 3.13: a datagram transport sends empty messages, and counts a header for each in its buffer. */
 #if PY_VERSION_HEX < 0x030d0000
 #define FIO_SENDS_EMPTY_DATAGRAMS 0
@@ -107,11 +117,14 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define FIO_DATAGRAM_HEADER_SIZE 8
 #endif
 
-/* Freelists hang on a loop and are safe only where one thread at a time runs Python. */
+/* 1 where one thread at a time runs Python; 0: the free-threaded build, with its GIL or without. */
 #ifdef Py_GIL_DISABLED
-#define FIO_FREELISTS 0
+#define FIO_GIL 0
 #else
-#define FIO_FREELISTS 1
+#define FIO_GIL 1
 #endif
+
+/* What the module's state or a loop keeps for the next user (freelists, caches) has no lock. */
+#define FIO_FREELISTS FIO_GIL
 
 #endif

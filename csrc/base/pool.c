@@ -15,14 +15,6 @@ fio_pool_new(void)
 }
 
 void
-fio_pool_unhold(fio_pool *pool)
-{
-    if (--pool->holders == 0) {
-        PyMem_Free(pool);
-    }
-}
-
-void
 fio_pool_close(fio_pool *pool)
 {
     if (pool == NULL) {
@@ -32,5 +24,7 @@ fio_pool_close(fio_pool *pool)
     while (pool->count > 0) {
         pool->release(pool->blocks[--pool->count]);
     }
-    fio_pool_unhold(pool);
+    if (--pool->holders == 0) {
+        PyMem_Free(pool);
+    }
 }

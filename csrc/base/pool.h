@@ -23,20 +23,28 @@ typedef struct {
 FIO_MUST_CHECK fio_pool *fio_pool_new(void);
 /* Frees the blocks it keeps and lets go of it; blocks given later are freed. NULL is ignored. */
 void fio_pool_close(fio_pool *pool);
-void fio_pool_unhold(fio_pool *pool);
 
 static inline fio_pool *
 fio_pool_hold(fio_pool *pool)
 {
-    pool->holders++;
+    /* Where nothing is kept, only its creator ever looks into it: no thread has to count. */
+    pool->holders += FIO_FREELISTS;
     return pool;
+}
+
+static inline void
+fio_pool_unhold(fio_pool *pool)
+{
+    if (FIO_FREELISTS && --pool->holders == 0) {
+        PyMem_Free(pool);
+    }
 }
 
 /* A block given back before, or NULL: allocate one. */
 static inline void *
 fio_pool_take(fio_pool *pool)
 {
-    return pool->count > 0 ? pool->blocks[--pool->count] : NULL;
+    return FIO_FREELISTS && pool->count > 0 ? pool->blocks[--pool->count] : NULL;
 }
 
 /* Keeps `block` or frees it by `release`, which is the same for all blocks of a pool. */

@@ -64,9 +64,13 @@ PyObject *
 fio_state_import(PyObject **field, const char *module, const char *attribute)
 {
     PyObject *value = import_attribute(module, attribute);
-    if (value != NULL) {
-        /* The import may have run code that came here before. */
-        Py_XSETREF(*field, value);
+    PyObject *first = NULL;
+    if (value != NULL
+        && !__atomic_compare_exchange_n(field, &first, value, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE)) {
+        /* Another thread, or code that the import ran, came here before. */
+        Py_DECREF(value);
+        value = first;
     }
     return value;
 }

@@ -187,6 +187,7 @@
     X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                 \
     X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                \
     X(aio_Task, "asyncio.tasks", "Task")                                     \
+    X(aio_ThreadSafeHandle, "asyncio.events", FIO_THREADSAFE_HANDLE_NAME)    \
     X(aio_TimerHandle, "asyncio.events", "TimerHandle")                      \
     X(aio_Transport, "asyncio.transports", "Transport")                      \
     X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")              \
@@ -295,18 +296,25 @@ fio_state_of_type(PyTypeObject *type)
     return fio_state_of_module(module);
 }
 
-/* Imports `module` and keeps its `attribute` (a dotted path) in `*field`. Returns it, borrowed. */
+/* Imports `module` and keeps its `attribute` (a dotted path) in `*field`, unless something is there
+ * by then. Returns what `*field` keeps, borrowed. */
 FIO_MUST_CHECK FIO_BORROWED PyObject *fio_state_import(PyObject **field, const char *module,
                                                        const char *attribute);
 
+/* A field of the state that is set once: what it keeps, or NULL. */
+FIO_BORROWED static inline PyObject *
+fio_state_get(PyObject *const *field)
+{
+    return FIO_GIL ? *field : __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+
 /* NULL: the import failed, exception set. */
-#define X(field, module, attribute)                                                     \
-    FIO_MUST_CHECK FIO_BORROWED static inline PyObject *fio_lazy_##field(fio_state *st) \
-    {                                                                                   \
-        if (FIO_LIKELY(st->field != NULL)) {                                            \
-            return st->field;                                                           \
-        }                                                                               \
-        return fio_state_import(&st->field, module, attribute);                         \
+#define X(field, module, attribute)                                                         \
+    FIO_MUST_CHECK FIO_BORROWED static inline PyObject *fio_lazy_##field(fio_state *st)     \
+    {                                                                                       \
+        PyObject *value = fio_state_get(&st->field);                                        \
+        return FIO_LIKELY(value != NULL) ? value                                            \
+                                         : fio_state_import(&st->field, module, attribute); \
     }
 FIO_STATE_LAZY(X)
 #undef X

@@ -18,6 +18,12 @@ fio_crossing_open(FioLoop *loop)
         return -1;
     }
     int err = uv_mutex_init(&crossing->lock);
+    if (err == 0) {
+        err = uv_cond_init(&crossing->ended);
+        if (err < 0) {
+            uv_mutex_destroy(&crossing->lock);
+        }
+    }
     if (err < 0) {
         PyMem_RawFree(crossing);
         fio_raise_uv(err);
@@ -64,6 +70,7 @@ fio_crossing_free(FioLoop *loop)
     loop->crossing = NULL;
     if (crossing != NULL) {
         assert(crossing->items == NULL);
+        uv_cond_destroy(&crossing->ended);
         uv_mutex_destroy(&crossing->lock);
         PyMem_RawFree(crossing);
     }
@@ -99,6 +106,19 @@ crossing_reserve(fio_crossing *crossing)
     return 0;
 }
 
+/* Wakes the loop if it may be blocked. Under the lock, and not on a closed loop: its wakeup is
+ * there as long as the lock is held. */
+static void
+crossing_ring(FioLoop *loop)
+{
+    /* The loop sets `blocking` and then looks at `filled`; we set `filled` and then look at
+     * `blocking`: one of the two sees the other. */
+    if (atomic_load(&loop->crossing->blocking)) {
+        /* It fails for no open handle. */
+        (void)uv_async_send(&loop->wakeup);
+    }
+}
+
 PyObject *
 fio_crossing_call(FioLoop *loop, const fio_call *call)
 {
@@ -106,6 +126,7 @@ fio_crossing_call(FioLoop *loop, const fio_call *call)
     if (handle == NULL) {
         return NULL;
     }
+    ((FioHandle *)handle)->threadsafe = true;
     fio_crossing *crossing = loop->crossing;
     uv_mutex_lock(&crossing->lock);
     bool closed = crossing->closed;
@@ -113,7 +134,7 @@ fio_crossing_call(FioLoop *loop, const fio_call *call)
     if (!closed && reserved == 0) {
         crossing->items[crossing->size++] = Py_NewRef(handle);
         atomic_store(&crossing->filled, true);
-        fio_crossing_wake(loop);
+        crossing_ring(loop);
     }
     uv_mutex_unlock(&crossing->lock);
     if (!closed && reserved == 0) {
@@ -130,12 +151,12 @@ fio_crossing_call(FioLoop *loop, const fio_call *call)
 void
 fio_crossing_wake(FioLoop *loop)
 {
-    /* The loop sets `blocking` and then looks at `filled`; we set `filled` and then look at
-     * `blocking`: one of the two sees the other. */
-    if (atomic_load(&loop->crossing->blocking)) {
-        /* It fails for no open handle. */
-        (void)uv_async_send(&loop->wakeup);
+    fio_crossing *crossing = loop->crossing;
+    uv_mutex_lock(&crossing->lock);
+    if (!crossing->closed) {
+        crossing_ring(loop);
     }
+    uv_mutex_unlock(&crossing->lock);
 }
 
 int
@@ -152,4 +173,29 @@ fio_crossing_drain_filled(FioLoop *loop)
     }
     PyMem_RawFree(items);
     return result;
+}
+
+void
+fio_crossing_wait(FioLoop *loop, const atomic_uchar *running, unsigned char state)
+{
+    fio_crossing *crossing = loop->crossing;
+    atomic_fetch_add(&crossing->waiting, 1);
+    uv_mutex_lock(&crossing->lock);
+    /* Either we see the new state, or who set it sees that we wait. */
+    while (atomic_load(running) == state) {
+        uv_cond_wait(&crossing->ended, &crossing->lock);
+    }
+    uv_mutex_unlock(&crossing->lock);
+    atomic_fetch_sub(&crossing->waiting, 1);
+}
+
+void
+fio_crossing_tell_waiting(FioLoop *loop)
+{
+    fio_crossing *crossing = loop->crossing;
+    if (FIO_UNLIKELY(atomic_load(&crossing->waiting) > 0)) {
+        uv_mutex_lock(&crossing->lock);
+        uv_cond_broadcast(&crossing->ended);
+        uv_mutex_unlock(&crossing->lock);
+    }
 }

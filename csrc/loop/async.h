@@ -15,6 +15,8 @@ typedef struct fio_crossing {
     bool closed;
     atomic_bool filled;   /* size > 0, readable without the lock */
     atomic_bool blocking; /* the loop is in a poll that may block, or about to enter it */
+    uv_cond_t ended;      /* a callback was run that another thread waits for the end of */
+    atomic_int waiting;   /* how many threads do */
 } fio_crossing;
 
 /* Makes loop->crossing; 0, or -1 with an exception set. */
@@ -31,8 +33,26 @@ int fio_crossing_traverse(FioLoop *loop, visitproc visit, void *arg);
 /* call_soon_threadsafe(): from any thread that holds the GIL, and from Python's signal handlers. */
 FIO_MUST_CHECK PyObject *fio_crossing_call(FioLoop *loop, const fio_call *call);
 
-/* Ends a poll that blocks; from any thread. */
+/* Ends a poll that blocks, on an open loop; from any thread. */
 void fio_crossing_wake(FioLoop *loop);
+
+/* Returns once *running is no longer `state`; without the GIL. */
+void fio_crossing_wait(FioLoop *loop, const atomic_uchar *running, unsigned char state);
+
+/* A callback's state has changed: those who wait look again. */
+void fio_crossing_tell_waiting(FioLoop *loop);
+
+static inline void
+fio_crossing_lock(FioLoop *loop)
+{
+    uv_mutex_lock(&loop->crossing->lock);
+}
+
+static inline void
+fio_crossing_unlock(FioLoop *loop)
+{
+    uv_mutex_unlock(&loop->crossing->lock);
+}
 
 FIO_MUST_CHECK int fio_crossing_drain_filled(FioLoop *loop);
 

@@ -4,6 +4,7 @@
 
 #include "loop/callback.h"
 
+#include "loop/async.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/timer.h"
@@ -81,7 +82,8 @@ handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
     self->waits_for = -1;
     self->nargs = 0;
     self->cancelled = false;
-    self->running = false;
+    atomic_init(&self->running, FIO_HANDLE_IDLE);
+    self->threadsafe = false;
     self->in_snapshot = call->context == NULL;
     self->context = self->in_snapshot ? fio_context_snapshot(loop->st, &loop->snapshot)
                                       : Py_NewRef(call->context);
@@ -177,15 +179,42 @@ fio_handle_visit(PyObject *handle, visitproc visit, void *arg)
     return Py_REFCNT(handle) == 1 ? handle_traverse((FioHandle *)handle, visit, arg) : 0;
 }
 
+/* Where no GIL does it, the lock of the crossing keeps the threads apart that know of a handle of
+ * call_soon_threadsafe(). No Python code runs under it. */
+static inline void
+handle_lock(FioHandle *self)
+{
+    if (!FIO_GIL && self->threadsafe) {
+        fio_crossing_lock(self->loop);
+    }
+}
+
+static inline void
+handle_unlock(FioHandle *self)
+{
+    if (!FIO_GIL && self->threadsafe) {
+        fio_crossing_unlock(self->loop);
+    }
+}
+
 /* Lets go of callback and arguments. */
 static void
 handle_drop_call(FioHandle *self)
 {
-    Py_CLEAR(self->callback);
-    Py_CLEAR(self->more_args);
-    while (self->nargs > 0) {
-        PyObject *arg = self->args[--self->nargs];
-        Py_DECREF(arg);
+    handle_lock(self);
+    PyObject *callback = self->callback;
+    PyObject *more_args = self->more_args;
+    PyObject *args[FIO_HANDLE_INLINE_ARGS];
+    int nargs = self->nargs;
+    memcpy(args, self->args, sizeof(args));
+    self->callback = NULL;
+    self->more_args = NULL;
+    self->nargs = 0;
+    handle_unlock(self);
+    Py_XDECREF(callback);
+    Py_XDECREF(more_args);
+    while (nargs > 0) {
+        Py_DECREF(args[--nargs]);
     }
 }
 
@@ -309,11 +338,45 @@ handle_call_in_context(FioHandle *self)
     return result;
 }
 
-static void
-handle_run_once(FioHandle *self)
+/* False: another thread has cancelled it. */
+static bool
+handle_begin(FioHandle *self, fio_handle_run_state by)
 {
-    bool outer = self->running; /* a nested run can come here again for a reader's handle */
-    self->running = true;
+    handle_lock(self);
+    bool runs = !self->cancelled;
+    if (runs) {
+        atomic_store_explicit(&self->running, (unsigned char)by, memory_order_relaxed);
+    }
+    handle_unlock(self);
+    return runs;
+}
+
+static void
+handle_end(FioHandle *self, unsigned char outer)
+{
+    if (FIO_UNLIKELY(self->threadsafe)) {
+        atomic_store(&self->running, outer);
+        fio_crossing_tell_waiting(self->loop);
+    }
+    else {
+        atomic_store_explicit(&self->running, outer, memory_order_relaxed);
+    }
+    handle_lock(self);
+    bool cancelled = self->cancelled;
+    handle_unlock(self);
+    if (FIO_UNLIKELY(cancelled && outer == FIO_HANDLE_IDLE)) {
+        handle_drop_call(self); /* what cancel() left to us */
+    }
+}
+
+static void
+handle_run_once(FioHandle *self, fio_handle_run_state by)
+{
+    /* A nested run can come here again for a reader's handle. */
+    unsigned char outer = atomic_load_explicit(&self->running, memory_order_relaxed);
+    if (!handle_begin(self, by)) {
+        return;
+    }
     PyObject *result = handle_call_in_context(self);
     if (FIO_UNLIKELY(result == NULL)) {
         fio_report_handle(self);
@@ -321,10 +384,7 @@ handle_run_once(FioHandle *self)
     else {
         Py_DECREF(result);
     }
-    self->running = outer;
-    if (FIO_UNLIKELY(self->cancelled && !outer)) {
-        handle_drop_call(self); /* what cancel() left to us */
-    }
+    handle_end(self, outer);
 }
 
 void
@@ -334,11 +394,11 @@ fio_handle_run(FioHandle *handle)
         FioLoop *loop = handle->loop;
         if (FIO_UNLIKELY(loop->debug)) {
             fio_report_timing timing = fio_report_begin(handle);
-            handle_run_once(handle);
+            handle_run_once(handle, FIO_HANDLE_RUN_BY_LOOP);
             fio_report_end(handle, &timing);
         }
         else {
-            handle_run_once(handle);
+            handle_run_once(handle, FIO_HANDLE_RUN_BY_LOOP);
         }
     }
     fio_handle_release((PyObject *)handle); /* the ring's reference */
@@ -374,13 +434,32 @@ PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n"
                                 "--\n\n"
                                 "Keep the callback from being called; does nothing once it was.");
 
+/* handle_lock(), and on versions where it is so (asyncio: _ThreadSafeHandle) not before another
+ * thread has run the callback to its end. */
+static void
+handle_lock_at_rest(FioHandle *self)
+{
+    FioLoop *loop = self->loop;
+    handle_lock(self);
+    while (FIO_THREADSAFE_HANDLES && FIO_UNLIKELY(self->threadsafe)
+           && atomic_load(&self->running) == FIO_HANDLE_RUN_BY_LOOP
+           && loop->thread_id != PyThread_get_thread_ident()) {
+        handle_unlock(self);
+        Py_BEGIN_ALLOW_THREADS fio_crossing_wait(loop, &self->running, FIO_HANDLE_RUN_BY_LOOP);
+        Py_END_ALLOW_THREADS handle_lock(self);
+    }
+}
+
 int
 fio_handle_cancel(FioHandle *self)
 {
-    if (self->cancelled) {
+    handle_lock_at_rest(self);
+    bool first = !self->cancelled;
+    self->cancelled = true;
+    handle_unlock(self);
+    if (!first) {
         return 0;
     }
-    self->cancelled = true;
     if (self->loop->debug) {
         /* asyncio: Handle.cancel() keeps callback and arguments readable for the log. */
         PyObject *repr = PyObject_Repr((PyObject *)self);
@@ -389,7 +468,7 @@ fio_handle_cancel(FioHandle *self)
         }
         Py_XSETREF(self->repr_kept, repr);
     }
-    if (!self->running) {
+    if (atomic_load_explicit(&self->running, memory_order_relaxed) == FIO_HANDLE_IDLE) {
         handle_drop_call(self);
     }
     return 0;
@@ -429,7 +508,10 @@ PyDoc_STRVAR(handle_cancelled_doc, "cancelled($self, /)\n"
 static PyObject *
 handle_cancelled(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(self->cancelled);
+    handle_lock_at_rest(self);
+    bool cancelled = self->cancelled;
+    handle_unlock(self);
+    return PyBool_FromLong(cancelled);
 }
 
 PyDoc_STRVAR(handle_get_context_doc, "get_context($self, /)\n"
@@ -456,7 +538,7 @@ handle_run(FioHandle *self, PyObject *Py_UNUSED(ignored))
     }
     PyObject *fatal_before = loop->fatal;
     loop->fatal = NULL;
-    handle_run_once(self);
+    handle_run_once(self, FIO_HANDLE_RUN_BY_HAND);
     PyObject *fatal = loop->fatal;
     loop->fatal = fatal_before;
     if (fatal != NULL) {
@@ -539,30 +621,51 @@ timer_handle_compare(FioTimerHandle *self, PyObject *other, int op)
 /* -- attributes -----------------------------------------------------------------------------------
  */
 
+/* While it runs, cancel() leaves callback and arguments in their place. */
+static bool
+handle_shows_call(FioHandle *self)
+{
+    return self->callback != NULL
+           && (!self->cancelled || atomic_load(&self->running) == FIO_HANDLE_IDLE);
+}
+
 static PyObject *
 handle_get_callback(FioHandle *self, void *Py_UNUSED(closure))
 {
-    /* While it runs, cancel() leaves the callback in its place. */
-    bool gone = self->callback == NULL || (self->cancelled && self->running);
-    return Py_NewRef(gone ? Py_None : self->callback);
+    handle_lock(self);
+    PyObject *callback = Py_NewRef(handle_shows_call(self) ? self->callback : Py_None);
+    handle_unlock(self);
+    return callback;
 }
 
 static PyObject *
 handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
 {
-    if (self->callback == NULL || (self->cancelled && self->running)) {
+    PyObject *args[FIO_HANDLE_INLINE_ARGS];
+    handle_lock(self);
+    bool shown = handle_shows_call(self);
+    PyObject *more_args = shown ? Py_XNewRef(self->more_args) : NULL;
+    int nargs = shown ? self->nargs : 0;
+    for (int i = 0; i < nargs; i++) {
+        args[i] = Py_NewRef(self->args[i]);
+    }
+    handle_unlock(self);
+    if (!shown) {
         Py_RETURN_NONE;
     }
-    if (self->more_args != NULL) {
-        return Py_NewRef(self->more_args);
+    if (more_args != NULL) {
+        return more_args;
     }
-    PyObject *args = PyTuple_New(self->nargs);
-    if (args != NULL) {
-        for (int i = 0; i < self->nargs; i++) {
-            PyTuple_SET_ITEM(args, i, Py_NewRef(self->args[i]));
+    PyObject *tuple = PyTuple_New(nargs);
+    for (int i = 0; i < nargs; i++) {
+        if (tuple != NULL) {
+            PyTuple_SET_ITEM(tuple, i, args[i]);
+        }
+        else {
+            Py_DECREF(args[i]);
         }
     }
-    return args;
+    return tuple;
 }
 
 static PyObject *
@@ -588,7 +691,8 @@ static PyObject *
 handle_get_class(FioHandle *self, void *Py_UNUSED(closure))
 {
     /* isinstance(handle, asyncio.Handle) holds through this. */
-    return Py_NewRef(self->loop->st->aio_Handle);
+    const fio_state *st = self->loop->st;
+    return Py_NewRef(self->threadsafe ? st->aio_ThreadSafeHandle : st->aio_Handle);
 }
 
 static PyObject *

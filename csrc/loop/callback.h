@@ -5,6 +5,8 @@
 
 #include "loop/loop.h"
 
+#include <stdatomic.h>
+
 /* Arguments that fit in the handle itself; more are kept as a tuple. */
 #define FIO_HANDLE_INLINE_ARGS 3
 
@@ -23,8 +25,16 @@ typedef struct {
     uint8_t nargs; /* arguments in args */
     bool cancelled;
     bool in_snapshot; /* context is the loop's snapshot, or was: not this handle's alone */
-    bool running; /* callback and args are in use: cancel() leaves them to the end of the run */
+    atomic_uchar running; /* fio_handle_run_state */
+    bool threadsafe;      /* other threads may cancel it: its flags change under crossing->lock */
 } FioHandle;
+
+/* Callback and args are in use: cancel() leaves them to the end of the run. */
+typedef enum {
+    FIO_HANDLE_IDLE,
+    FIO_HANDLE_RUN_BY_LOOP,
+    FIO_HANDLE_RUN_BY_HAND, /* handle._run() */
+} fio_handle_run_state;
 
 typedef struct {
     FioHandle base;

@@ -202,9 +202,7 @@ PyDoc_STRVAR(loop_write_to_self_doc, "_write_to_self($self, /)\n"
 static PyObject *
 loop_write_to_self(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
-    if (!self->closed) {
-        fio_crossing_wake(self);
-    }
+    fio_crossing_wake(self);
     Py_RETURN_NONE;
 }
 

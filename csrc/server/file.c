@@ -275,7 +275,7 @@ cache_find(const fio_file_cache *cache, size_t place, const char *path, size_t p
 static void
 cache_put(fio_file_cache *cache, size_t place, fio_file *file)
 {
-    if (!FIO_FREELISTS || file->content == NULL || !is_settled(file)) {
+    if (file->content == NULL || !is_settled(file)) {
         return;
     }
     if (cache->bytes + (size_t)file->size > CACHE_BYTES) {
@@ -295,12 +295,12 @@ int
 fio_file_lookup(fio_state *st, const char *path, size_t path_size, fio_file_links links,
                 fio_file **file)
 {
-    fio_file_cache *cache = cache_of(st);
-    if (cache == NULL) {
+    fio_file_cache *cache = FIO_FREELISTS ? cache_of(st) : NULL;
+    if (FIO_FREELISTS && cache == NULL) {
         return -1;
     }
     size_t place = cache_place(path, path_size);
-    *file = cache_find(cache, place, path, path_size, links);
+    *file = cache == NULL ? NULL : cache_find(cache, place, path, path_size, links);
     if (*file != NULL) {
         return 0;
     }
@@ -312,7 +312,9 @@ fio_file_lookup(fio_state *st, const char *path, size_t path_size, fio_file_link
         }
         return status;
     }
-    cache_put(cache, place, found);
+    if (cache != NULL) {
+        cache_put(cache, place, found);
+    }
     *file = found;
     return 0;
 }

@@ -226,14 +226,28 @@ json_float(json_out *out, PyObject *value)
     return result;
 }
 
+/* A value inside another one. Without a GIL another thread may take it out of there: while this
+ * one waits for the lock of the inner container, that of the outer one is let go. */
+static int
+json_inner(json_out *out, PyObject *value)
+{
+    if (FIO_GIL) {
+        return json_value(out, value);
+    }
+    Py_INCREF(value);
+    int result = json_value(out, value);
+    Py_DECREF(value);
+    return result;
+}
+
 static int
 json_dict(json_out *out, PyObject *dict)
 {
     Py_ssize_t position = 0;
     PyObject *key = NULL;
     PyObject *value = NULL;
-    bool first = true;
-    /* No Python code runs in here, so that nobody changes the dict meanwhile. */
+    const char *before = "{";    bool first = true;
+    /* No Python code runs in here, so that under a GIL nobody changes the dict meanwhile. */
     while (PyDict_Next(dict, &position, &key, &value)) {
         if (!PyUnicode_CheckExact(key)) {
             return 1;
@@ -246,7 +260,7 @@ json_dict(json_out *out, PyObject *dict)
             result = out_add_pair(out, ':', ' ');
         }
         if (result == 0) {
-            result = json_value(out, value);
+            result = json_inner(out, value);
         }
         if (result != 0) {
             return result;
@@ -259,14 +273,13 @@ json_dict(json_out *out, PyObject *dict)
 static int
 json_sequence(json_out *out, PyObject *sequence)
 {
-    Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence);
     int result = out_add_char(out, '[');
-    for (Py_ssize_t i = 0; i < size && result == 0; i++) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence) && result == 0; i++) {
         if (i > 0) {
             result = out_add_pair(out, ',', ' ');
         }
         if (result == 0) {
-            result = json_value(out, PySequence_Fast_GET_ITEM(sequence, i));
+            result = json_inner(out, PySequence_Fast_GET_ITEM(sequence, i));
         }
     }
     return result != 0 ? result : out_add_char(out, ']');

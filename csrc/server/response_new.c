@@ -336,7 +336,8 @@ json_text(fio_state *st, PyObject *data)
     if (status <= 0) {
         return plain;
     }
-    PyObject *encoder = PyUnicode_Check(data) ? NULL : json_encoder(st);
+    /* Only one thread at a time may note in the encoder's dict what it is inside of. */
+    PyObject *encoder = !FIO_GIL || PyUnicode_Check(data) ? NULL : json_encoder(st);
     if (encoder == NULL) {
         if (PyErr_Occurred()) {
             return NULL;
@@ -400,7 +401,7 @@ json_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
             Py_XDECREF(text);
             return NULL;
         }
-        bool standard = in[7] == NULL || in[7] == st->json_dumps;
+        bool standard = in[7] == NULL || in[7] == fio_state_get(&st->json_dumps);
         Py_XSETREF(text, standard ? json_text(st, in[0]) : PyObject_CallOneArg(in[7], in[0]));
         if (text == NULL) {
             return NULL;

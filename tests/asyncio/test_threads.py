@@ -79,10 +79,91 @@ def test_handle_is_a_handle(loop):
     assert isinstance(handle, asyncio.Handle)
     # From 3.13 on arguments are shown in debug mode only.
     call = "print(3)" if sys.version_info < (3, 13) else "print()"
-    assert repr(handle) == f"<Handle {call}>"
+    name = "Handle" if sys.version_info < (3, 14) else "_ThreadSafeHandle"
+    assert repr(handle) == f"<{name} {call}>"
     handle.cancel()
     loop.call_soon(loop.stop)
     loop.run_forever()
+
+
+def test_cancel_by_another_thread(loop):
+    ran = []
+    handle = loop.call_soon_threadsafe(ran.append, 1)
+    thread = threading.Thread(target=handle.cancel)
+    thread.start()
+    thread.join()
+    assert handle.cancelled()
+    handle.cancel()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert ran == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="before 3.14 cancel() does not wait")
+@pytest.mark.parametrize("method", ["cancel", "cancelled"])
+def test_other_thread_waits_for_a_callback_that_runs(loop, method):
+    began, may_end = threading.Event(), threading.Event()
+    ended = []
+    seen = []
+
+    def callback():
+        assert not handle.cancelled()
+        began.set()
+        assert not may_end.wait(0.05), "the other thread did not wait"
+        ended.append(1)
+
+    def work():
+        began.wait()
+        seen.append(getattr(handle, method)())
+        may_end.set()
+        seen.append(len(ended))
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=work)
+    handle = loop.call_soon_threadsafe(callback)
+    thread.start()
+    loop.run_forever()
+    thread.join()
+    assert seen == [None if method == "cancel" else False, 1]
+    assert handle.cancelled() == (method == "cancel")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_callback_cancels_its_own_handle(loop, debug):
+    loop.set_debug(debug)
+    cancelled = []
+
+    def callback():
+        handle.cancel()
+        cancelled.append(handle.cancelled())
+        loop.stop()
+
+    handle = loop.call_soon_threadsafe(callback)
+    loop.run_forever()
+    assert cancelled == [True]
+
+
+def test_cancelling_while_the_loop_runs(loop):
+    count = 2000
+    ran = []
+    handles = []
+    more = threading.Event()
+
+    def work():
+        more.wait()
+        for number, handle in enumerate(handles):
+            if number % 2:
+                handle.cancel()
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    handles.extend(loop.call_soon_threadsafe(ran.append, number) for number in range(count))
+    more.set()
+    loop.run_forever()
+    thread.join()
+    assert [number for number in ran if number % 2 == 0] == list(range(0, count, 2))
+    assert len(set(ran)) == len(ran)
 
 
 def test_other_thread_is_refused_in_debug_mode(loop):
