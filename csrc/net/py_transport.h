@@ -38,8 +38,10 @@ PyObject *fio_transport_py_get_write_buffer_size(FioTransport *self, PyObject *i
 PyObject *fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *ignored);
 
-/* Parts of these, for sendto(). TypeError for what is not bytes, bytearray or memoryview: -1. */
-FIO_MUST_CHECK int fio_transport_check_data(PyObject *data);
+/* Parts of these, for sendto(). TypeError for what is not bytes, bytearray or memoryview, as the
+ * method of that type of asyncio.selector_events raises it: -1. */
+FIO_MUST_CHECK int fio_transport_check_data(FioTransport *self, PyObject *data, const char *type,
+                                            const char *method);
 bool fio_transport_data_is_empty(PyObject *data);
 /* A write to a lost connection: silent at first, asyncio's warning later. */
 FIO_MUST_CHECK int fio_transport_count_lost_write(FioTransport *self);

@@ -33,7 +33,8 @@ datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     static const fio_params params = {"sendto", names, 2, 1};
     PyObject *given[] = {NULL, Py_None};
     if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
-        || fio_transport_check_data(given[0]) < 0) {
+        || fio_transport_check_data(&self->super, given[0], "_SelectorDatagramTransport", "sendto")
+               < 0) {
         return NULL;
     }
     if (!FIO_SENDS_EMPTY_DATAGRAMS && fio_transport_data_is_empty(given[0])) {

@@ -246,7 +246,7 @@ json_dict(json_out *out, PyObject *dict)
     Py_ssize_t position = 0;
     PyObject *key = NULL;
     PyObject *value = NULL;
-    const char *before = "{";    bool first = true;
+    bool first = true;
     /* No Python code runs in here, so that under a GIL nobody changes the dict meanwhile. */
     while (PyDict_Next(dict, &position, &key, &value)) {
         if (!PyUnicode_CheckExact(key)) {

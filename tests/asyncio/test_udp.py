@@ -154,7 +154,7 @@ def test_too_large_is_the_protocols_error(run, endpoint):
 def test_wrong_data(run, endpoint):
     async def main():
         client, _ = await endpoint(local_addr=LOCAL)
-        with pytest.raises(TypeError, match="must be a bytes-like object, not 'str'"):
+        with pytest.raises(TypeError, match="data argument must be a bytes.*, not 'str'"):
             client.sendto("text", ("127.0.0.1", 9))
         await endpoint.close()
 
