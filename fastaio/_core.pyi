@@ -160,6 +160,7 @@ class Transport(asyncio.Transport):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
         server: asyncio.AbstractServer | None = None,
+        context: Context | None = None,
     ) -> None: ...
 
 class TLSLink(Link):
@@ -214,6 +215,7 @@ class Listener:
         server: asyncio.AbstractServer | None = None,
         backlog: int = 64,
         on_accept: Callable[[socket.socket, Any], object] | None = None,
+        context: Context | None = None,
     ) -> None: ...
     def stop(self) -> None: ...
 

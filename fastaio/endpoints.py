@@ -6,6 +6,7 @@ accepted, answered with those of ``_core``.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 from asyncio import constants
 from collections.abc import Callable
@@ -31,8 +32,9 @@ class Endpoints(AsyncioLoop):
         *,
         extra: dict[str, Any] | None = None,
         server: asyncio.AbstractServer | None = None,
+        context: contextvars.Context | None = None,  # given from Python 3.15 on
     ) -> asyncio.Transport:
-        return _core.Transport(self, sock, protocol, waiter, extra, server)
+        return _core.Transport(self, sock, protocol, waiter, extra, server, context)
 
     def _make_ssl_transport(
         self,
@@ -47,6 +49,7 @@ class Endpoints(AsyncioLoop):
         server: asyncio.AbstractServer | None = None,
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: contextvars.Context | None = None,
     ) -> Any:
         connection = tls.TLSProtocol(
             self,
@@ -58,7 +61,7 @@ class Endpoints(AsyncioLoop):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        _core.Transport(self, rawsock, connection, None, extra, server)
+        _core.Transport(self, rawsock, connection, None, extra, server, context)
         return connection._app_transport
 
     async def start_tls(
@@ -134,9 +137,11 @@ class Endpoints(AsyncioLoop):
         backlog: int = 100,
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: contextvars.Context | None = None,
     ) -> None:
         def accept_tls(conn: socket.socket, address: Any) -> None:
             # The handshake takes turns of the loop: asyncio's task sees it through.
+            own: dict[str, Any] = {} if context is None else {"context": context.copy()}
             self.create_task(
                 self._accept_connection2(
                     protocol_factory,
@@ -146,11 +151,19 @@ class Endpoints(AsyncioLoop):
                     server,
                     ssl_handshake_timeout,
                     ssl_shutdown_timeout,
-                )
+                    **own,
+                ),
+                **own,
             )
 
         self._listeners[sock.fileno()] = _core.Listener(
-            self, sock, protocol_factory, server, backlog, accept_tls if sslcontext else None
+            self,
+            sock,
+            protocol_factory,
+            server,
+            backlog,
+            accept_tls if sslcontext else None,
+            context,
         )
 
     def _stop_serving(self, sock: socket.socket) -> None:

@@ -7,6 +7,7 @@ ones, so the others are declared here.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
             server: asyncio.AbstractServer | None,
             ssl_handshake_timeout: float | None,
             ssl_shutdown_timeout: float | None,
+            **context: contextvars.Context,  # one keyword, "context", from Python 3.15 on
         ) -> None: ...
 
 else:

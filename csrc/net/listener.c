@@ -28,6 +28,7 @@ typedef struct {
     PyObject *server;    /* owned or NULL */
     PyObject *on_accept; /* owned or NULL: takes the socket object instead (TLS) */
     PyObject *context;   /* owned: contextvars.Context of the calls made here */
+    bool context_each;   /* it was given: every connection has a copy of it for all its calls */
     fio_watch watch;     /* holds a reference to self while open */
     fio_timer retry;     /* running while the process is out of resources */
     int fd;
@@ -35,7 +36,8 @@ typedef struct {
 } FioListener;
 
 static int
-listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject **protocol)
+listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject *context,
+              PyObject **protocol)
 {
     *protocol = PyObject_CallNoArgs(self->factory);
     if (*protocol == NULL) {
@@ -46,6 +48,7 @@ listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject **pr
         .fd = fd,
         .protocol = *protocol,
         .server = self->server,
+        .context = self->context_each ? context : NULL,
         .peer = peer,
     };
     PyObject *transport = fio_transport_new(self->st, &args);
@@ -100,13 +103,14 @@ static void
 listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
 {
     PyObject *protocol = NULL;
-    PyObject *context = Py_NewRef(self->context);
-    int result = PyContext_Enter(context);
-    if (FIO_UNLIKELY(result < 0)) {
+    PyObject *context = self->context_each ? PyContext_Copy(self->context)
+                                           : Py_NewRef(self->context);
+    int result = context == NULL ? -1 : PyContext_Enter(context);
+    if (FIO_UNLIKELY(result < 0 && context != NULL)) {
         result = fio_loop_reenter_context(self->loop, &context);
     }
     if (result == 0) {
-        result = self->on_accept == NULL ? listener_take(self, fd, peer, &protocol)
+        result = self->on_accept == NULL ? listener_take(self, fd, peer, context, &protocol)
                                          : listener_hand_over(self, fd, peer);
         if (PyContext_Exit(context) < 0) {
             result = -1;
@@ -117,7 +121,7 @@ listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
         listener_failed(self, protocol);
     }
     Py_XDECREF(protocol);
-    Py_DECREF(context);
+    Py_XDECREF(context);
 }
 
 /* Tells the exception handler once, then leaves the queue alone for a while. */
@@ -230,10 +234,10 @@ listener_open(FioListener *self)
 static PyObject *
 listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {
-        "loop", "sock", "protocol_factory", "server", "backlog", "on_accept", NULL};
-    static const fio_params params = {"Listener", names, 6, 3};
-    PyObject *given[] = {NULL, NULL, NULL, Py_None, NULL, Py_None};
+    static const char *const names[] = {"loop",    "sock",      "protocol_factory", "server",
+                                        "backlog", "on_accept", "context",          NULL};
+    static const fio_params params = {"Listener", names, 7, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, NULL, Py_None, Py_None};
     if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
         return NULL;
     }
@@ -241,6 +245,11 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyObject_TypeCheck(given[0], st->LoopType)) {
         PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
                      Py_TYPE(given[0])->tp_name);
+        return NULL;
+    }
+    if (given[6] != Py_None && !PyContext_CheckExact(given[6])) {
+        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s",
+                     Py_TYPE(given[6])->tp_name);
         return NULL;
     }
     long backlog = given[4] == NULL ? LISTENER_BATCH : PyLong_AsLong(given[4]);
@@ -258,7 +267,8 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->server = given[3] == Py_None ? NULL : Py_NewRef(given[3]);
     self->on_accept = given[5] == Py_None ? NULL : Py_NewRef(given[5]);
     self->batch = backlog < 1 ? 1 : backlog < LISTENER_BATCH ? (int)backlog : LISTENER_BATCH;
-    self->context = PyContext_CopyCurrent();
+    self->context_each = given[6] != Py_None;
+    self->context = self->context_each ? Py_NewRef(given[6]) : PyContext_CopyCurrent();
     if (self->context == NULL || listener_open(self) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -311,11 +321,13 @@ listener_dealloc(FioListener *self)
 
 PyDoc_STRVAR(
     listener_doc,
-    "Listener(loop, sock, protocol_factory, server=None, backlog=64, on_accept=None)\n"
+    "Listener(loop, sock, protocol_factory, server=None, backlog=64, on_accept=None,\n"
+    "         context=None)\n"
     "--\n\n"
     "Accepts connections of the listening socket ``sock`` from now until stop(). Each gets "
     "a protocol\nof ``protocol_factory`` and a Transport; with ``on_accept``, it is called "
-    "with the socket and the\npeer's address instead.");
+    "with the socket and the\npeer's address instead. Of ``context``, every connection has a copy "
+    "of its own.");
 
 PyDoc_STRVAR(listener_stop_doc,
              "stop()\n--\n\nAccepts no more; the socket stays open. Idempotent.");

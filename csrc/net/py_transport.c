@@ -299,9 +299,9 @@ static PyObject *
 transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"loop",  "sock",   "protocol", "waiter",
-                                        "extra", "server", NULL};
-    static const fio_params params = {"Transport", names, 6, 3};
-    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None, Py_None};
+                                        "extra", "server", "context",  NULL};
+    static const fio_params params = {"Transport", names, 7, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None, Py_None, Py_None};
     if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
         return NULL;
     }
@@ -316,6 +316,11 @@ transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                      Py_TYPE(given[4])->tp_name);
         return NULL;
     }
+    if (given[6] != Py_None && !PyContext_CheckExact(given[6])) {
+        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s",
+                     Py_TYPE(given[6])->tp_name);
+        return NULL;
+    }
     const fio_transport_args made = {
         .loop = (FioLoop *)given[0],
         .sock = given[1],
@@ -323,6 +328,7 @@ transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         .waiter = none_as_null(given[3]),
         .extra = none_as_null(given[4]),
         .server = none_as_null(given[5]),
+        .context = none_as_null(given[6]),
     };
     return fio_transport_new(st, &made);
 }
@@ -353,8 +359,11 @@ static PyMemberDef transport_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-PyDoc_STRVAR(transport_doc, "Transport(loop, sock, protocol, waiter=None, extra=None, server=None)"
-                            "\n--\n\nThe asyncio.Transport of a connected stream socket.");
+PyDoc_STRVAR(transport_doc,
+             "Transport(loop, sock, protocol, waiter=None, extra=None, server=None, context=None)"
+             "\n--\n\nThe asyncio.Transport of a connected stream socket. All calls of the "
+             "protocol are made in\n``context``; without it, in those that asyncio before 3.15 "
+             "made them in.");
 
 static PyType_Slot transport_slots[] = {
     {Py_tp_doc, FIO_UNCONST(transport_doc)},  {Py_tp_new, transport_type_new},

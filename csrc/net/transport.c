@@ -91,7 +91,8 @@ transport_soon(FioTransport *self, PyObject *callback, PyObject *arg)
     if (callback == NULL) {
         return -1;
     }
-    PyObject *handle = fio_loop_call_soon(self->stream.loop, callback, arg, NULL);
+    PyObject *handle = fio_loop_call_soon(self->stream.loop, callback, arg,
+                                          self->one_context ? self->context : NULL);
     Py_DECREF(callback);
     Py_XDECREF(handle);
     return handle == NULL ? -1 : 0;
@@ -247,6 +248,8 @@ fio_transport_prepare(PyTypeObject *type, fio_state *st, const fio_transport_arg
     self->fd = fd;
     self->sock = Py_XNewRef(args->sock);
     self->extra = Py_XNewRef(args->extra);
+    self->context = Py_XNewRef(args->context);
+    self->one_context = args->context != NULL;
     if (transport_keep_peer(self, args->peer) < 0
         || fio_transport_set_protocol(self, args->protocol) < 0) {
         Py_DECREF(self);

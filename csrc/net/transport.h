@@ -26,8 +26,9 @@ typedef struct {
     fio_addr peer;
     fio_addr local; /* taken when the descriptor is closed */
     fio_stream stream;
-    int fd;    /* the descriptor's number, kept for repr after it was closed */
-    bool open; /* the descriptor is not closed yet */
+    int fd;           /* the descriptor's number, kept for repr after it was closed */
+    bool open;        /* the descriptor is not closed yet */
+    bool one_context; /* `context` was given by the maker: all calls are made in it */
 } FioTransport;
 
 static inline FioTransport *
@@ -45,6 +46,7 @@ typedef struct {
     PyObject *waiter;         /* a future to be done after connection_made(), or NULL */
     PyObject *extra;          /* a dict for get_extra_info(), taken over, or NULL */
     PyObject *server;         /* an asyncio Server, or NULL */
+    PyObject *context;        /* a contextvars.Context to make all calls in (3.15), or NULL */
     const fio_any_addr *peer; /* known peer, TCP_NODELAY set already; NULL: asks the descriptor */
 } fio_transport_args;
 

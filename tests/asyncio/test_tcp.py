@@ -6,8 +6,10 @@ import contextvars
 import gc
 import socket
 import struct
+import sys
 import warnings
 import weakref
+from asyncio import selector_events
 
 import pytest
 
@@ -230,11 +232,13 @@ def test_write_refuses_what_is_not_bytes(run):
     async def main():
         async with connected() as (_, client):
             for wrong, name in (("text", "str"), ([1], "list"), (None, "NoneType")):
+                with pytest.raises(TypeError) as asyncios:
+                    selector_events._SelectorSocketTransport.write(None, wrong)
                 with pytest.raises(TypeError) as caught:
                     client.transport.write(wrong)
-                assert str(caught.value) == (
-                    f"data argument must be a bytes-like object, not '{name}'"
-                )
+                # "a bytes-like object" was put in other words by a bug-fix release.
+                assert str(caught.value) == str(asyncios.value)
+                assert str(caught.value).endswith(f", not '{name}'")
             client.transport.write(b"")
 
     run(main())
@@ -421,6 +425,59 @@ def test_reads_run_in_the_context_of_the_transport(run):
             assert peer.seen == ["main", "a"]
             assert client.seen == ["main", "a"]
             assert variable.get() == "changed"
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="made for each call before 3.15")
+def test_all_calls_of_a_connection_are_made_in_one_context(run):
+    variable = contextvars.ContextVar("variable", default=())
+
+    def note(what):
+        variable.set((*variable.get(), what))
+
+    class Context(Recorder):
+        def __init__(self):
+            super().__init__()
+            note("factory")
+            self.over = asyncio.get_running_loop().create_future()
+
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            note("made")
+
+        def data_received(self, data):
+            note(data.decode())
+            super().data_received(data)
+
+        def eof_received(self):
+            note("eof")
+
+        def connection_lost(self, exc):
+            note("lost")
+            self.over.set_result(variable.get())
+
+    async def main():
+        variable.set(("main",))
+        peers = []
+
+        def factory():
+            peers.append(Context())
+            return peers[-1]
+
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(factory, "127.0.0.1", 0) as server:
+            variable.set(("later",))
+            address = server.sockets[0].getsockname()
+            for _ in range(2):
+                transport, client = await loop.create_connection(Context, *address)
+                transport.write(b"a")
+                transport.write_eof()
+                # The client's factory is called by the task that connects.
+                assert await client.over == ("later", "made", "eof", "lost")
+                variable.set(("later",))
+        for peer in peers:
+            assert await peer.over == ("main", "factory", "made", "a", "eof", "lost")
 
     run(main())
 
