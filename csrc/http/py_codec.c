@@ -57,6 +57,43 @@ fio_decode_cookie(fio_view value)
     return decode_with(cookie_decoder, value, 0, "surrogateescape");
 }
 
+static bool
+has_control_character(PyObject *text)
+{
+    for (Py_ssize_t i = 0; i < PyUnicode_GET_LENGTH(text); i++) {
+        Py_UCS4 code = PyUnicode_READ_CHAR(text, i);
+        if (code < 0x20 || code == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+fio_cookie_is_refused(PyObject *name, PyObject *value)
+{
+    if (FIO_LIKELY(!has_control_character(value))) {
+        return 0;
+    }
+    int refused = -1;
+    PyObject *module = PyImport_ImportModule("http.cookies");
+    PyObject *error = module == NULL ? NULL : PyObject_GetAttrString(module, "CookieError");
+    PyObject *morsel = error == NULL ? NULL : PyObject_CallMethod(module, "Morsel", NULL);
+    if (morsel != NULL) {
+        PyObject *none = PyObject_CallMethod(morsel, "__setstate__", "({s:O,s:O,s:O})", "key", name,
+                                             "value", value, "coded_value", value);
+        refused = none != NULL ? 0 : PyErr_ExceptionMatches(error) ? 1 : -1;
+        if (refused > 0) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(none);
+    }
+    Py_XDECREF(morsel);
+    Py_XDECREF(error);
+    Py_XDECREF(module);
+    return refused;
+}
+
 /* -- URL ------------------------------------------------------------------------------------------
  */
 
@@ -307,7 +344,13 @@ codec_parse_cookies(PyObject *Py_UNUSED(module), PyObject *field)
     fio_view value;
     while (result != NULL && fio_cookie_next(&rest, &name, &value)) {
         PyObject *text = PyUnicode_DecodeASCII(name.base, (Py_ssize_t)name.size, NULL);
-        if (append_pair(result, text, text == NULL ? NULL : fio_decode_cookie(value)) < 0) {
+        PyObject *plain = text == NULL ? NULL : fio_decode_cookie(value);
+        int refused = plain == NULL ? 0 : fio_cookie_is_refused(text, plain);
+        if (refused != 0) {
+            Py_DECREF(text);
+            Py_DECREF(plain);
+        }
+        if (refused < 0 || (refused == 0 && append_pair(result, text, plain) < 0)) {
             Py_CLEAR(result);
         }
     }

@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "http/cookie.h"
+#include "http/py_codec.h"
 #include "http/token.h"
 #include "http/url.h"
 #include "server/conn.h"
@@ -177,8 +178,10 @@ make_cookies(FioRequest *self)
         fio_view plain = {scratch, fio_cookie_unquote(scratch, value)};
         PyObject *name_text = text_of(name);
         PyObject *value_text = text_of(plain);
-        if (name_text == NULL || value_text == NULL
-            || PyDict_SetItem(cookies, name_text, value_text) < 0) {
+        int refused = name_text == NULL || value_text == NULL
+                          ? -1
+                          : fio_cookie_is_refused(name_text, value_text);
+        if (refused < 0 || (refused == 0 && PyDict_SetItem(cookies, name_text, value_text) < 0)) {
             Py_CLEAR(cookies);
         }
         Py_XDECREF(name_text);
