@@ -218,7 +218,7 @@ class Loop(_core.Loop, Endpoints):
         Raises ValueError for what is no signal, RuntimeError for one that cannot be caught and off
         the main thread (asyncio: unix_events.add_signal_handler).
         """
-        if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+        if coroutines.iscoroutine(callback) or is_coroutine_function(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         self._check_signal(sig)
         self._check_closed()
@@ -289,6 +289,13 @@ class Loop(_core.Loop, Endpoints):
     def _callback_was_slow(self, handle: asyncio.Handle, seconds: float) -> None:
         """Log a callback that took long (asyncio: base_events._run_once, debug mode)."""
         logger.warning("Executing %s took %.3f seconds", _format_handle(handle), seconds)
+
+
+if hasattr(coroutines, "_iscoroutinefunction"):
+    # 3.14: the public name warns, and goes in 3.16.
+    is_coroutine_function: Callable[[Any], bool] = coroutines._iscoroutinefunction
+else:
+    is_coroutine_function = coroutines.iscoroutinefunction
 
 
 class WatchedFiles:

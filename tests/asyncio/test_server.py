@@ -97,7 +97,9 @@ def test_out_of_descriptors(run):
             # Accepting goes on by itself, after asyncio's pause of a second.
             with sock:
                 assert await ask(sock, b"x") == b"x"
-        assert len(contexts) == 1
+        # asyncio tells once for every connection that it would have accepted, which later releases
+        # of it count one higher than the backlog.
+        assert 1 <= len(contexts) <= 2
         assert contexts[0]["message"] == "socket.accept() out of system resource"
         assert isinstance(contexts[0]["exception"], OSError)
         assert contexts[0]["socket"].family == socket.AF_INET
