@@ -28,6 +28,32 @@ tls_failed(FioTLS *self, PyObject *transport, const char *message)
     }
 }
 
+/* Enters the context in which a carrier of ours makes its calls, and returns it for tls_leave();
+ * NULL: there is none. */
+static PyObject *
+tls_enter(FioTLS *self)
+{
+    PyObject *transport = self->transport;
+    if (transport == NULL || !PyObject_TypeCheck(transport, self->st->TransportType)) {
+        return NULL;
+    }
+    PyObject *context = Py_XNewRef(((FioTransport *)transport)->context);
+    if (context != NULL && PyContext_Enter(context) < 0) {
+        PyErr_WriteUnraisable(transport);
+        Py_CLEAR(context);
+    }
+    return context;
+}
+
+static void
+tls_leave(FIO_STEALS PyObject *context)
+{
+    if (context != NULL && PyContext_Exit(context) < 0) {
+        PyErr_WriteUnraisable(context);
+    }
+    Py_XDECREF(context);
+}
+
 /* Calls one of SSLProtocol's cold methods; NULL: it raised, and that was dealt with. */
 static PyObject *
 tls_link_call(FioTLS *self, PyObject *method, PyObject *arg, const char *message)
@@ -58,9 +84,11 @@ tls_link_data(fio_link *link, const char *data, size_t size)
     FioTLS *self = tls_of_link(link);
     Py_INCREF(self);
     PyObject *transport = Py_XNewRef(self->transport);
+    PyObject *context = tls_enter(self);
     if (fio_tls_on_data(self, data, size) < 0) {
         tls_failed(self, transport, "Fatal error: protocol.buffer_updated() call failed.");
     }
+    tls_leave(context);
     Py_XDECREF(transport);
     Py_DECREF(self);
 }
@@ -69,8 +97,10 @@ static bool
 tls_link_eof(fio_link *link)
 {
     FioTLS *self = tls_of_link(link);
+    PyObject *context = tls_enter(self);
     PyObject *keep = tls_link_call(self, self->st->str_eof_received, NULL,
                                    "Fatal error: protocol.eof_received() call failed.");
+    tls_leave(context);
     bool keep_open = keep == Py_True;
     Py_XDECREF(keep);
     return keep_open;
@@ -88,8 +118,10 @@ static void
 tls_link_resume_writing(fio_link *link)
 {
     FioTLS *self = tls_of_link(link);
+    PyObject *context = tls_enter(self);
     Py_XDECREF(tls_link_call(self, self->st->str_resume_writing, NULL,
                              "protocol.resume_writing() failed"));
+    tls_leave(context);
 }
 
 static void

@@ -1,6 +1,7 @@
 """TLS over our transports: what asyncio's does, ours does."""
 
 import asyncio
+import contextvars
 import ssl
 
 import pytest
@@ -313,5 +314,57 @@ def test_session_is_resumed(run, server_context, client_context):
         assert first.session is not None
         assert first.session_reused is False
         await close(writer, server)
+
+    run(main())
+
+
+def test_calls_run_in_the_context_of_the_connection(run, server_context, client_context):
+    variable = contextvars.ContextVar("variable", default="default")
+
+    class Protocol(asyncio.Protocol):
+        def __init__(self):
+            self.seen = []
+            self.over = asyncio.get_running_loop().create_future()
+
+        def connection_made(self, transport):
+            self.transport = transport
+            self.seen.append(variable.get())
+
+        def data_received(self, data):
+            self.seen.append(variable.get())
+            variable.set(data.decode())
+
+        def eof_received(self):
+            self.seen.append(variable.get())
+
+        def connection_lost(self, exc):
+            self.over.set_result(None)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        peers = []
+
+        def factory():
+            peers.append(Protocol())
+            return peers[-1]
+
+        variable.set("main")
+        server = await loop.create_server(factory, "127.0.0.1", 0, ssl=server_context)
+        variable.set("later")
+        for data in (b"a", b"b"):
+            transport, client = await loop.create_connection(
+                Protocol,
+                "127.0.0.1",
+                port_of(server),
+                ssl=client_context,
+                server_hostname="localhost",
+            )
+            transport.write(data)
+            transport.close()
+            await client.over
+            await peers[-1].over
+            assert peers[-1].seen == ["main", "main", data.decode()]
+            assert client.seen[0] == "later"
+        await shut(server)
 
     run(main())
