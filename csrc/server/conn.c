@@ -226,13 +226,15 @@ conn_on_connected(fio_link *link, fio_wire *wire, PyObject *transport)
         wire->ops->abort(wire); /* a protocol serves one connection in its life */
         return;
     }
-    if (fio_server_bind(server) < 0) {
+    PyObject *context = fio_server_bind(server) < 0 ? NULL : PyContext_CopyCurrent();
+    if (context == NULL) {
         PyErr_WriteUnraisable((PyObject *)conn);
         wire->ops->abort(wire);
         return;
     }
     conn->wire = wire;
     conn->loop = server->loop;
+    Py_XSETREF(conn->context, context);
     Py_XSETREF(conn->transport, Py_NewRef(transport));
     fio_server_join(server, conn);
     if (server->shutting_down) {

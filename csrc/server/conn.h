@@ -19,6 +19,7 @@ typedef struct FioConn {
     fio_wire *wire;          /* borrowed: valid between connected() and lost(), else NULL */
     PyObject *transport;     /* owned: its asyncio.Transport, NULL once lost */
     PyObject *loop;          /* borrowed: of the server; NULL before connected() */
+    PyObject *context;       /* owned: contextvars.Context, copied for each handler; or NULL */
     fio_parser *parser;      /* of the server's pool while a request is being read, else NULL */
     fio_head *head;          /* owned: being read into, until a request takes it over */
     fio_buf pending;         /* bytes read and not parsed yet: a split head, pipelined requests */

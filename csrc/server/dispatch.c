@@ -365,7 +365,9 @@ fio_dispatch(FioConn *conn)
         .conn = (FioConn *)Py_NewRef((PyObject *)conn),
         .request = (FioRequest *)Py_NewRef((PyObject *)request),
     };
-    PyObject *context = PyContext_CopyCurrent();
+    /* As a task begun for the connection would have it: what its reads run in is nobody's. */
+    PyObject *context = conn->context == NULL ? PyContext_CopyCurrent()
+                                              : PyContext_Copy(conn->context);
     if (context == NULL || PyContext_Enter(context) < 0) {
         int next = fio_dispatch_raised(&handling);
         assert(next == 0); /* MemoryError is an Exception without an answer of its own */

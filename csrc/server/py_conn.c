@@ -39,6 +39,7 @@ static int
 conn_traverse(FioConn *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->server);
+    Py_VISIT(self->context);
     Py_VISIT(self->transport);
     Py_VISIT(self->request);
     Py_VISIT(self->task);
@@ -55,6 +56,7 @@ conn_clear(FioConn *self)
     if (self->request != NULL && self->request->body != NULL) {
         fio_body_detach(self->request->body); /* whoever holds it must not ask us for more */
     }
+    Py_CLEAR(self->context);
     Py_CLEAR(self->transport);
     Py_CLEAR(self->request);
     Py_CLEAR(self->task);

@@ -247,6 +247,27 @@ def test_context_variables_belong_to_the_request(run, serving, req):
     assert serve_once(run, serving, req, plain, requests=3) == ["1"] * 3
 
 
+@pytest.mark.parametrize("path", ["/", "/wait"])
+def test_handlers_see_the_context_of_the_server(run, serving, req, path):
+    async def handler(request):
+        before = number.get()
+        number.set(before + 1)
+        if request.path == "/wait":
+            await asyncio.sleep(0)
+        return Response(text=f"{before}{number.get()}")
+
+    async def main():
+        number.set(7)
+        async with serving(handler) as server:
+            number.set(1)
+            for _ in range(2):
+                client = await server.connect()
+                for _ in range(2):
+                    assert (await client.ask(req(path))).body == b"78"
+
+    run(main())
+
+
 @pytest.mark.parametrize("when", ["held", "yielded", "waiting"])
 def test_cancelled_from_outside(run, serving, req, when):
     """Before the task has taken its own first step, and after."""
