@@ -43,6 +43,19 @@ _Policy: Any = getattr(
 )
 
 
+# 3.14 deprecates the public name, and its own code uses another.
+_get_policy: Any = getattr(
+    asyncio.events,
+    "_get_event_loop_policy",
+    getattr(asyncio.events, "get_event_loop_policy", None),
+)
+
+
+def has_own_policy() -> bool:
+    """Whether the program has set an event loop policy: new loops are its matter then."""
+    return _get_policy is not None and type(_get_policy()) is not _Policy
+
+
 class EventLoopPolicy(_Policy or object):  # type: ignore[misc]
     """asyncio's default policy with our loop, for programs that still set a policy.
 

@@ -107,12 +107,9 @@ def _cancel_tasks(tasks: set[asyncio.Task[Any]], loop: asyncio.AbstractEventLoop
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
     """fastaio's loop, unless the program has installed a policy, and so a loop, of its own."""
-    policy = asyncio.get_event_loop_policy()
-    if type(policy) is asyncio.DefaultEventLoopPolicy:
-        from ..loop import Loop
+    from ..policy import has_own_policy, new_event_loop
 
-        return Loop()
-    return asyncio.new_event_loop()
+    return asyncio.new_event_loop() if has_own_policy() else new_event_loop()
 
 
 def _log_to_stderr(logger: logging.Logger) -> None:
