@@ -229,6 +229,7 @@ class Loop(_core.Loop, Endpoints):
         if not taken:
             raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         self._signal_handlers[sig] = self._new_handle(callback, *args)
+        self._signal_heed()
         try:
             # Python only has to write the number; _process_self_data() reads it.
             signal.signal(sig, ignore_signal)

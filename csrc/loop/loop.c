@@ -13,14 +13,11 @@
 #include "loop/timer.h"
 #include "loop/watch.h"
 
-/* While callbacks are ready the kernel is not asked in every turn: a poll costs as much as three
- * callbacks. It is after so many turns, or callbacks in them, or nanoseconds, so that descriptors
- * wait for a few quick callbacks more; where callbacks are slow, it soon is in every turn again.
- * The clock costs a third of a callback: it is read once in LOOP_CLOCK_TURNS turns. */
+/* A poll costs as much as three callbacks. While callbacks are ready and nobody watches a
+ * descriptor, all that it could bring are signals without a handler of the loop's; so it is made in
+ * one of so many turns. Otherwise it is made in every turn, for programs can tell: what is in the
+ * kernel before a sleep(0) is seen after the next one. */
 #define LOOP_UNPOLLED_TURNS 32
-#define LOOP_UNPOLLED_CALLS 64
-#define LOOP_UNPOLLED_TIME (250 * 1000)
-#define LOOP_CLOCK_TURNS 8
 
 /* Milliseconds a poll waits at the most while other threads cannot end it. */
 #define LOOP_UNREACHABLE_WAIT 50
@@ -142,19 +139,11 @@ loop_poll_blocking(FioLoop *loop, int milliseconds)
 static bool
 loop_skips_poll(FioLoop *loop)
 {
-    unsigned int turns = ++loop->unpolled_turns;
-    if (turns < loop->turns_a_poll && loop->unpolled_calls < LOOP_UNPOLLED_CALLS
-        && (turns % LOOP_CLOCK_TURNS != 0
-            || fio_loop_now() - loop->polled_at < LOOP_UNPOLLED_TIME)) {
+    if (loop->heard == 0 && !fio_watches_closing(loop)
+        && ++loop->unpolled_turns < LOOP_UNPOLLED_TURNS) {
         return true;
     }
-    /* As many turns until the next poll as fit into the time, going by those since the last. */
-    int64_t now = fio_loop_now();
-    int64_t a_turn = (now - loop->polled_at) / turns + 1;
-    int64_t fitting = LOOP_UNPOLLED_TIME / a_turn;
-    loop->turns_a_poll = (unsigned int)(fitting < LOOP_UNPOLLED_TURNS ? fitting
-                                                                      : LOOP_UNPOLLED_TURNS);
-    fio_metrics_poll(loop, now);
+    fio_metrics_poll(loop, fio_loop_now());
     return false;
 }
 
@@ -181,8 +170,6 @@ loop_poll(FioLoop *loop)
         }
     }
     loop->unpolled_turns = 0;
-    loop->unpolled_calls = 0;
-    loop->polled_at = fio_loop_now();
     /* A signal may have ended the wait: its Python handler runs now. */
     if (loop->fatal == NULL && PyErr_CheckSignals() < 0) {
         fio_report_fatal(loop);
@@ -263,11 +250,7 @@ fio_loop_run(FioLoop *loop)
     fio_metrics_begin(loop);
     loop->thread_id = PyThread_get_thread_ident();
     loop->running = true;
-    /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
-     */
-    loop->turns_a_poll = loop->nesting > 0 ? 2 : 0;
-    loop->unpolled_turns = 0;
-    loop->unpolled_calls = 0;
+    loop->unpolled_turns = LOOP_UNPOLLED_TURNS; /* begin with a poll */
     do {
         loop_turn(loop);
     } while (!loop->stopping && loop->fatal == NULL);

@@ -100,10 +100,8 @@ struct FioLoop {
     char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     unsigned long thread_id;       /* of the running thread, 0 when not running */
     unsigned int nesting;          /* nested runs on the stack */
-    unsigned int unpolled_turns;   /* turns, and callbacks in them, since the last poll */
-    unsigned int unpolled_calls;
-    unsigned int turns_a_poll; /* how many to take while callbacks are ready */
-    int64_t polled_at;         /* nanoseconds: when the last poll ended */
+    unsigned int unpolled_turns;   /* since the last poll */
+    Py_ssize_t heard;              /* watches that want events a program can tell the time of */
     fio_metrics metrics;
     bool debug;
     bool running;
@@ -244,7 +242,8 @@ void fio_timer_stop(FioLoop *loop, fio_timer *timer);
 typedef struct fio_watch {
     FioLoop *loop; /* borrowed: the owner keeps it alive */
     /* events: UV_READABLE | UV_WRITABLE, of those watched for; on an error condition of the
-     * descriptor all of these, so that the owner's next call meets the errno. The GIL is held. */
+     * descriptor all of these, so that the owner's next call meets the errno. Called from the ready
+     * ring, behind what was in it at the poll, like an asyncio reader's handle. */
     void (*on_ready)(struct fio_watch *self, int events);
     /* The owner may free itself: called once, after fio_watch_close(), in a later turn. */
     void (*on_closed)(struct fio_watch *self);
@@ -252,16 +251,18 @@ typedef struct fio_watch {
     void (*on_displaced)(struct fio_watch *self);
     PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
     int fd;
-    int events;       /* what is being watched for now */
-    bool open;        /* between fio_watch_open() and fio_watch_close() */
-    bool carries_tls; /* what the transport carries is TLS */
+    int events;        /* what is being watched for now */
+    int pending;       /* of these, what on_ready is queued for */
+    bool open;         /* between fio_watch_open() and fio_watch_close() */
+    bool carries_tls;  /* what the transport carries is TLS */
+    bool only_queues;  /* all on_ready does is to fill the ready ring: it is called in the poll */
+    bool unheard;      /* nobody can tell in which turn on_ready is called: polls may be left out */
+    fio_deferred turn; /* calls on_ready */
 #if FIO_WATCH_EPOLL
     uint8_t armed;       /* the events the kernel knows of */
     uint32_t generation; /* tells our events from those of an older watch of the same number */
     fio_node link;       /* in the list of changed or of closed watches */
 #else
-    uint8_t ready; /* events that on_ready is still to be called with */
-    fio_node link; /* in the list of watches with such */
     uv_poll_t poll;
 #endif
 } fio_watch;

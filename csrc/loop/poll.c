@@ -184,6 +184,7 @@ poller_new(FioLoop *loop, int fd, PyObject *file)
         return NULL;
     }
     self->watch.on_ready = poller_on_ready;
+    self->watch.only_queues = true;
     self->watch.on_closed = poller_on_closed;
     self->watch.on_displaced = poller_on_displaced;
     if (fio_watch_open(loop, &self->watch, fd) < 0) {

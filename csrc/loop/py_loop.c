@@ -492,6 +492,10 @@ PyDoc_STRVAR(loop_signal_forward_doc, "_signal_forward($self, fd, /)\n"
                                       "--\n\n"
                                       "Write signal numbers to fd too; -1: to none.");
 
+PyDoc_STRVAR(loop_signal_heed_doc, "_signal_heed($self, /)\n"
+                                   "--\n\n"
+                                   "Look for signals in every turn from now on.");
+
 static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
     {"_add_reader", FIO_METHOD(fio_poll_add_reader_unchecked), METH_FASTCALL, loop_add_reader_doc},
@@ -512,6 +516,7 @@ static PyMethodDef loop_methods[] = {
     {"_run_nested", (PyCFunction)fio_nested_run, METH_NOARGS, loop_run_nested_doc},
     {"_run_once", (PyCFunction)loop_run_once, METH_NOARGS, loop_run_once_doc},
     {"_signal_forward", (PyCFunction)fio_signal_forward, METH_O, loop_signal_forward_doc},
+    {"_signal_heed", (PyCFunction)fio_signal_heed, METH_NOARGS, loop_signal_heed_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},
     {"_watched", (PyCFunction)fio_poll_watched, METH_O, loop_watched_doc},

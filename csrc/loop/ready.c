@@ -46,7 +46,6 @@ fio_ready_run(FioLoop *loop)
     fio_ready_ring *ring = &loop->ready;
     size_t todo = ring->count;
     size_t begun = todo;
-    loop->unpolled_calls += (unsigned int)(todo < UINT16_MAX ? todo : UINT16_MAX);
     /* A callback may run the loop itself (nested), hence the look at count. */
     for (; todo > 0 && ring->count > 0 && loop->fatal == NULL; todo--) {
         uintptr_t item = ready_pop(ring);

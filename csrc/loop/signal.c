@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "loop/report.h"
+#include "loop/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,6 +81,7 @@ signal_open(FioLoop *loop)
         return NULL;
     }
     self->watch.on_ready = signal_on_ready;
+    self->watch.unheard = true;
     self->read_fd = ends[0];
     self->write_fd = ends[1];
     self->forward_fd = -1;
@@ -107,6 +109,15 @@ fio_signal_wakeup_fd(FioLoop *loop, PyObject *Py_UNUSED(unused))
         }
     }
     return PyLong_FromLong(loop->signals->write_fd);
+}
+
+PyObject *
+fio_signal_heed(FioLoop *loop, PyObject *Py_UNUSED(unused))
+{
+    if (loop->signals != NULL) {
+        fio_watch_heed(&loop->signals->watch);
+    }
+    Py_RETURN_NONE;
 }
 
 PyObject *

@@ -8,6 +8,9 @@
 /* METH_NOARGS: the descriptor to give to signal.set_wakeup_fd(); made at the first call. */
 PyObject *fio_signal_wakeup_fd(FioLoop *loop, PyObject *unused);
 
+/* METH_NOARGS: the loop has handlers now, and programs can tell in which turn they run. */
+PyObject *fio_signal_heed(FioLoop *loop, PyObject *unused);
+
 /* METH_O: another wake-up descriptor (int) that has to hear of signals too; -1: none. */
 PyObject *fio_signal_forward(FioLoop *loop, PyObject *fd);
 

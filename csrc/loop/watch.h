@@ -15,7 +15,7 @@ void fio_watches_close(FioLoop *loop);
 /* Makes sure that another thread can end a poll that waits (loop->wakeup); false: not for now. */
 bool fio_watches_reachable(FioLoop *loop);
 
-/* Asks the kernel and calls on_ready of what is ready. Waits at most `milliseconds` for the first
+/* Asks the kernel and queues on_ready of what is ready. Waits at most `milliseconds` for the first
  * event, with the GIL let go: 0 not at all, -1 without end. */
 void fio_watches_poll(FioLoop *loop, int milliseconds);
 
@@ -34,6 +34,24 @@ fio_watch *fio_watch_of(const FioLoop *loop, int fd);
 /* Has the kernel know now what fio_watch_set() asked for: 0, or -1 with OSError set (a regular
  * file cannot be watched: PermissionError). */
 FIO_MUST_CHECK int fio_watch_commit(fio_watch *watch);
+
+/* -- what both share (loop/watch.c) ---------------------------------------------------------------
+ */
+
+/* Of a watch that is being opened. */
+void fio_watch_reset(fio_watch *watch);
+
+/* Sets watch->events; what is queued for others is taken back. */
+void fio_watch_want(fio_watch *watch, int events);
+
+/* Takes back what is queued: for now nothing has happened. */
+void fio_watch_rest(fio_watch *watch);
+
+/* Ends `unheard`. */
+void fio_watch_heed(fio_watch *watch);
+
+/* The poll has found events that the watch wants. */
+void fio_watch_happened(fio_watch *watch, int events);
 
 /* Calls `visit` with every open watch. */
 int fio_watches_visit(FioLoop *loop, int (*visit)(fio_watch *watch, void *arg), void *arg);

@@ -131,13 +131,16 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     watches->by_fd[fd] = watch;
     watch->loop = loop;
     watch->fd = fd;
-    watch->events = 0;
+    fio_watch_reset(watch);
     watch->armed = 0;
     watch->generation = ++watches->generation;
     fio_list_init(&watch->link);
     watch->open = true;
-    if (displaced != NULL && displaced->on_displaced != NULL) {
-        displaced->on_displaced(displaced);
+    if (displaced != NULL) {
+        fio_watch_want(displaced, 0);
+        if (displaced->on_displaced != NULL) {
+            displaced->on_displaced(displaced);
+        }
     }
     return 0;
 }
@@ -191,7 +194,7 @@ fio_watch_set(fio_watch *watch, int events)
     if (!watch->open || watch->events == events || fio_watch_of(watch->loop, watch->fd) != watch) {
         return;
     }
-    watch->events = events;
+    fio_watch_want(watch, events);
     /* That nobody wants to read any more is told to the kernel only if something comes in: most
      * readers soon read on. A writable socket in contrast would end the next poll. */
     bool missing = (events & ~watch->armed) != 0;
@@ -224,15 +227,14 @@ static void
 watch_forget(fio_watch *watch)
 {
     struct fio_watches *watches = watch->loop->watches;
+    fio_watch_want(watch, 0);
     if (watches->by_fd[watch->fd] == watch) {
         watches->by_fd[watch->fd] = NULL;
         if (watch->armed != 0) {
-            watch->events = 0;
             (void)watch_control(watch, EPOLL_CTL_DEL);
         }
     }
     watch->armed = 0;
-    watch->events = 0;
     watch->open = false;
     fio_list_remove(&watch->link);
 }
@@ -320,7 +322,7 @@ watches_apply(struct fio_watches *watches)
             fio_list_append(&again, &watch->link);
         }
         else if (err < 0) {
-            watch->on_ready(watch, watch->events); /* the owner's next call meets the errno */
+            fio_watch_happened(watch, watch->events); /* the owner's next call meets the errno */
         }
     }
     bool retry = !fio_list_is_empty(&again);
@@ -354,7 +356,7 @@ watches_dispatch_one(FioLoop *loop, const struct epoll_event *event)
         (void)watch_apply(watch); /* nobody wants it: only takes something away */
         return;
     }
-    watch->on_ready(watch, events);
+    fio_watch_happened(watch, events);
 }
 
 /* -1 is without end. */
@@ -376,6 +378,7 @@ fio_watches_fork(FioLoop *loop, bool was_running)
     for (int fd = 0; fd < watches->capacity; fd++) {
         if (watches->by_fd[fd] != NULL) {
             watches->by_fd[fd]->armed = 0;
+            fio_watch_rest(watches->by_fd[fd]); /* it is the parent's to deal with */
         }
     }
     watches->inherited = was_running ? WATCH_INHERITED_POLLS : 1;

@@ -11,7 +11,6 @@
 struct fio_watches {
     uv_timer_t poll_end; /* bounds a poll */
     int closing;         /* watches whose on_closed is still to be called */
-    fio_node ready;      /* watches whose on_ready is to be called */
 };
 
 static void
@@ -32,7 +31,6 @@ fio_watches_open(FioLoop *loop)
         return -1;
     }
     (void)uv_timer_init(&loop->uv, &loop->watches->poll_end); /* always 0 */
-    fio_list_init(&loop->watches->ready);
     return 0;
 }
 
@@ -51,28 +49,10 @@ watch_on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0) {
         /* libuv stopped the handle; the owner's next system call meets the error. */
         events = wanted;
-        watch->events = 0;
+        fio_watch_want(watch, 0);
         fio_watch_set(watch, wanted);
     }
-    watch->ready |= (uint8_t)(events & wanted);
-    fio_list_remove(&watch->link);
-    fio_list_append(&watch->loop->watches->ready, &watch->link);
-}
-
-/* After uv_run() and not within: a callback may run the loop, and uv_run() cannot be nested. */
-static void
-watches_dispatch(FioLoop *loop)
-{
-    struct fio_watches *watches = loop->watches;
-    while (!fio_list_is_empty(&watches->ready) && loop->fatal == NULL) {
-        fio_watch *watch = FIO_CONTAINER_OF(watches->ready.next, fio_watch, link);
-        fio_list_remove(&watch->link);
-        int events = watch->ready & watch->events;
-        watch->ready = 0;
-        if (events != 0) {
-            watch->on_ready(watch, events);
-        }
-    }
+    fio_watch_happened(watch, events & wanted);
 }
 
 int
@@ -85,9 +65,7 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     }
     watch->loop = loop;
     watch->fd = fd;
-    watch->events = 0;
-    watch->ready = 0;
-    fio_list_init(&watch->link);
+    fio_watch_reset(watch);
     watch->open = true;
     return 0;
 }
@@ -98,7 +76,7 @@ fio_watch_set(fio_watch *watch, int events)
     if (!watch->open || watch->events == events) {
         return;
     }
-    watch->events = events;
+    fio_watch_want(watch, events);
     /* Neither call fails for an open handle. */
     if (events == 0) {
         (void)uv_poll_stop(&watch->poll);
@@ -130,8 +108,7 @@ fio_watch_close(fio_watch *watch)
 {
     if (watch->open) {
         watch->open = false;
-        watch->events = 0;
-        fio_list_remove(&watch->link);
+        fio_watch_want(watch, 0);
         watch->loop->watches->closing++;
         uv_close((uv_handle_t *)&watch->poll, watch_on_close);
     }
@@ -227,7 +204,6 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
 {
     if (milliseconds == 0) {
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
-        watches_dispatch(loop);
         return;
     }
     if (milliseconds > 0) {
@@ -239,7 +215,6 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     (void)uv_run(&loop->uv, UV_RUN_ONCE);
     fio_loop_enter(loop);
     (void)uv_timer_stop(&loop->watches->poll_end);
-    watches_dispatch(loop);
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* The read side of a byte stream and its life: what is watched for, how much is read a turn, the
+/* The read side of a byte stream and its life: what is watched for, the one read a turn, the
  * peer's end, and asyncio's order of closing. Output is stream_write.c's. */
 
 #include "net/stream.h"
@@ -6,12 +6,6 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* Reads of one stream a turn, and the size from which one is enough: the link shall have dealt with
- * so much before there is more (a StreamReader that is fed faster than it is read has to move it),
- * and other connections shall not wait. */
-#define STREAM_READS_A_TURN 4
-#define STREAM_READ_ENOUGH ((size_t)64 * 1024)
 
 static void stream_on_ready(fio_watch *watch, int events);
 static void stream_on_watch_closed(fio_watch *watch);
@@ -140,8 +134,8 @@ stream_read_failed(fio_stream *stream, int err)
     stream->kind->failed(stream, err, stream->kind->read_error);
 }
 
-/* One read for `link`; true when there may be more to read now. */
-static bool
+/* asyncio: one read a turn, so that what a protocol asks for runs before more comes in. */
+static void
 stream_read_once(fio_stream *stream, fio_link *link)
 {
     /* Kept: a link may change its functions inside any of them. */
@@ -155,7 +149,7 @@ stream_read_once(fio_stream *stream, fio_link *link)
         if (data != NULL && ops->unused != NULL) {
             ops->unused(link);
         }
-        return false;
+        return;
     }
     bool in_slab = data == NULL;
     if (in_slab) {
@@ -163,7 +157,7 @@ stream_read_once(fio_stream *stream, fio_link *link)
         room = FIO_LOOP_SLAB_SIZE;
         if (data == NULL) {
             stream->kind->failed(stream, 0, stream->kind->read_error);
-            return false;
+            return;
         }
     }
     ssize_t got = stream_receive(stream, data, room);
@@ -171,7 +165,7 @@ stream_read_once(fio_stream *stream, fio_link *link)
         char *slab = fio_loop_keep_slab(stream->loop);
         ops->data(link, data, (size_t)got);
         fio_loop_return_slab(stream->loop, slab);
-        return (size_t)got == room && room < STREAM_READ_ENOUGH;
+        return;
     }
     int err = errno;
     if (!in_slab && ops->unused != NULL) {
@@ -179,12 +173,11 @@ stream_read_once(fio_stream *stream, fio_link *link)
     }
     if (got < 0) {
         stream_read_failed(stream, err);
-        return false;
+        return;
     }
     stream->ended = true;
     fio_stream_update_watch(stream);
     stream->kind->ended(stream);
-    return false;
 }
 
 static void
@@ -200,15 +193,10 @@ stream_on_readable(fio_stream *stream)
         stream->kind->read(stream);
         return;
     }
-    for (int reads = 0; reads < STREAM_READS_A_TURN; reads++) {
-        /* The link may be exchanged for another inside the call, and go with the last reference. */
-        PyObject *link_owner = Py_NewRef(stream->link_owner);
-        bool more = stream_read_once(stream, stream->link);
-        Py_DECREF(link_owner);
-        if (!more || !fio_stream_is_reading(stream)) {
-            return;
-        }
-    }
+    /* The link may be exchanged for another inside the call, and go with the last reference. */
+    PyObject *link_owner = Py_NewRef(stream->link_owner);
+    stream_read_once(stream, stream->link);
+    Py_DECREF(link_owner);
 }
 
 static void

@@ -157,7 +157,7 @@ class Bench:
                         rows.write(json.dumps(row) + "\n")
                 if not broken:
                     break
-            if ended.returncode not in PYTEST_SUMMARIES:
+            if ended.returncode not in PYTEST_SUMMARIES or not log.exists():
                 raise SystemExit(f"pytest ended with {ended.returncode}, see {output.name}")
 
 

@@ -19,6 +19,7 @@ import asyncio
 import faulthandler
 import json
 import os
+import signal
 from asyncio import base_events, selector_events, unix_events
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,6 +71,8 @@ def put_in_place() -> None:
 
 
 put_in_place()
+# A shell has its background jobs ignore it, and tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure() -> None:

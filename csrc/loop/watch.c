@@ -1,0 +1,75 @@
+/* What both kinds of watches share: how an event gets from the poll to its owner, behind all that
+ * was ready before it. */
+
+#include "loop/watch.h"
+
+#include "loop/async.h"
+#include "loop/report.h"
+
+static void
+watch_on_turn(fio_deferred *deferred)
+{
+    fio_watch *watch = FIO_CONTAINER_OF(deferred, fio_watch, turn);
+    int events = watch->pending;
+    watch->pending = 0;
+    watch->on_ready(watch, events);
+}
+
+void
+fio_watch_reset(fio_watch *watch)
+{
+    watch->events = 0;
+    watch->pending = 0;
+    watch->turn.run = watch_on_turn;
+    watch->turn.queued = false;
+}
+
+void
+fio_watch_rest(fio_watch *watch)
+{
+    watch->pending = 0;
+    fio_loop_undefer(watch->loop, &watch->turn);
+}
+
+void
+fio_watch_want(fio_watch *watch, int events)
+{
+    FioLoop *loop = watch->loop;
+    if (!watch->unheard) {
+        loop->heard += (events != 0) - (watch->events != 0);
+    }
+    watch->events = events;
+    /* asyncio: remove_reader() takes back what the poll of this turn has queued. */
+    watch->pending &= events;
+    if (watch->pending == 0) {
+        fio_watch_rest(watch);
+    }
+}
+
+void
+fio_watch_heed(fio_watch *watch)
+{
+    if (watch->unheard) {
+        watch->unheard = false;
+        watch->loop->heard += watch->events != 0;
+    }
+}
+
+void
+fio_watch_happened(fio_watch *watch, int events)
+{
+    FioLoop *loop = watch->loop;
+    /* Other threads' calls until now were made before this event was seen. */
+    if (fio_crossing_drain(loop) < 0) {
+        fio_report_fatal(loop);
+    }
+    if (!watch->only_queues) {
+        watch->pending |= events;
+        if (fio_loop_defer(loop, &watch->turn) == 0) {
+            return;
+        }
+        PyErr_Clear(); /* no memory for the order of things */
+        watch->pending = 0;
+    }
+    watch->on_ready(watch, events);
+}
