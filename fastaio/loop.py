@@ -314,6 +314,15 @@ class WatchedFiles:
         fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
         return selectors.SelectorKey(fileobj, fd, events, None)
 
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """As ``selectors.BaseSelector.unregister``; KeyError for what is not watched."""
+        key = self.get_key(fileobj)
+        loop = self._loop()
+        assert loop is not None  # it has answered get_key()
+        loop._remove_reader(key.fd)
+        loop._remove_writer(key.fd)
+        return key
+
 
 def ignore_signal(signum: int, frame: Any) -> None:
     """A signal's Python handler where the loop's handler does the work."""

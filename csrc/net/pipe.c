@@ -203,20 +203,6 @@ pipe_get_pipe(FioTransport *self, void *Py_UNUSED(closure))
     return Py_NewRef(self->sock == NULL ? Py_None : self->sock);
 }
 
-/* Whoever sets None takes the descriptor over: it is no longer ours to close or to warn of. */
-static int
-pipe_set_pipe(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (value != Py_None) {
-        PyErr_SetString(PyExc_TypeError, "_pipe can only be set to None");
-        return -1;
-    }
-    fio_stream_dispose(&self->stream);
-    self->open = false;
-    Py_CLEAR(self->sock);
-    return 0;
-}
-
 static PyObject *
 pipe_get_fileno(FioTransport *self, void *Py_UNUSED(closure))
 {
@@ -275,7 +261,7 @@ static PyMemberDef pipe_members[] = {
 };
 
 static PyGetSetDef pipe_getset[] = {
-    {"_pipe", (getter)pipe_get_pipe, (setter)pipe_set_pipe, NULL, NULL},
+    {"_pipe", (getter)pipe_get_pipe, (setter)fio_transport_give_up, NULL, FIO_UNCONST("_pipe")},
     {"_fileno", (getter)pipe_get_fileno, NULL, NULL, NULL},
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},

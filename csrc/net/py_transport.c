@@ -188,6 +188,35 @@ fio_transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
     return fio_transport_socket(self);
 }
 
+/* Whoever sets None takes the descriptor over: it is no longer ours to close or to warn of. */
+int
+fio_transport_give_up(FioTransport *self, PyObject *value, void *name)
+{
+    if (value != Py_None) {
+        PyErr_Format(PyExc_TypeError, "%s can only be set to None", (const char *)name);
+        return -1;
+    }
+    if (!self->open) {
+        return 0;
+    }
+    PyObject *sock = NULL;
+    if (self->stream.kind->is_socket) {
+        /* What get_extra_info() says stays true. */
+        PyObject *extra = fio_transport_all_extra(self);
+        /* A socket object that nobody has asked for yet closes what nobody has taken. */
+        sock = extra == NULL ? NULL : fio_transport_socket(self);
+        Py_XDECREF(extra);
+        if (sock == NULL) {
+            return -1;
+        }
+    }
+    fio_stream_dispose(&self->stream);
+    self->open = false;
+    Py_CLEAR(self->sock);
+    Py_XDECREF(sock);
+    return 0;
+}
+
 PyObject *
 fio_transport_get_fd(FioTransport *self, void *Py_UNUSED(closure))
 {
@@ -204,6 +233,17 @@ PyObject *
 fio_transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
 {
     return fio_transport_py_get_protocol(self, NULL);
+}
+
+/* What programs do that are older than set_protocol(). */
+int
+fio_transport_assign_protocol(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_protocol cannot be deleted");
+        return -1;
+    }
+    return fio_transport_set_protocol(self, value);
 }
 
 PyObject *

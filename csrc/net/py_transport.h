@@ -128,28 +128,32 @@ PyObject *fio_transport_get_low_water(FioTransport *self, void *closure);
 int fio_transport_set_extra(FioTransport *self, PyObject *value, void *closure);
 
 PyObject *fio_transport_get_sock(FioTransport *self, void *closure);
+int fio_transport_give_up(FioTransport *self, PyObject *value, void *name);
+int fio_transport_assign_protocol(FioTransport *self, PyObject *value, void *closure);
 PyObject *fio_transport_get_fd(FioTransport *self, void *closure);
 PyObject *fio_transport_get_server(FioTransport *self, void *closure);
 
 /* Rows of their attribute tables. */
-#define FIO_TRANSPORT_SOCKET_GETTERS                                  \
-    {"_sock", (getter)fio_transport_get_sock, NULL, NULL, NULL},      \
-        {"_sock_fd", (getter)fio_transport_get_fd, NULL, NULL, NULL}, \
-    {                                                                 \
-        "_server", (getter)fio_transport_get_server, NULL, NULL, NULL \
+#define FIO_TRANSPORT_SOCKET_GETTERS                                               \
+    {"_sock", (getter)fio_transport_get_sock, (setter)fio_transport_give_up, NULL, \
+     FIO_UNCONST("_sock")},                                                        \
+        {"_sock_fd", (getter)fio_transport_get_fd, NULL, NULL, NULL},              \
+    {                                                                              \
+        "_server", (getter)fio_transport_get_server, NULL, NULL, NULL              \
     }
 
-#define FIO_TRANSPORT_COMMON_GETTERS                                                          \
-    {"_extra", (getter)fio_transport_get_extra, (setter)fio_transport_set_extra, NULL, NULL}, \
-        {"_loop", (getter)fio_transport_get_loop, NULL, NULL, NULL},                          \
-        {"_protocol", (getter)fio_transport_get_protocol, NULL, NULL, NULL},                  \
-        {"_paused", (getter)fio_transport_get_paused, NULL, NULL, NULL},                      \
-        {"_closing", (getter)fio_transport_get_closing, NULL, NULL, NULL},                    \
-        {"_protocol_paused", (getter)fio_transport_get_protocol_paused, NULL, NULL, NULL},    \
-        {"_conn_lost", (getter)fio_transport_get_conn_lost, NULL, NULL, NULL},                \
-        {"_high_water", (getter)fio_transport_get_high_water, NULL, NULL, NULL},              \
-    {                                                                                         \
-        "_low_water", (getter)fio_transport_get_low_water, NULL, NULL, NULL                   \
+#define FIO_TRANSPORT_COMMON_GETTERS                                                             \
+    {"_extra", (getter)fio_transport_get_extra, (setter)fio_transport_set_extra, NULL, NULL},    \
+        {"_loop", (getter)fio_transport_get_loop, NULL, NULL, NULL},                             \
+        {"_protocol", (getter)fio_transport_get_protocol, (setter)fio_transport_assign_protocol, \
+         NULL, NULL},                                                                            \
+        {"_paused", (getter)fio_transport_get_paused, NULL, NULL, NULL},                         \
+        {"_closing", (getter)fio_transport_get_closing, NULL, NULL, NULL},                       \
+        {"_protocol_paused", (getter)fio_transport_get_protocol_paused, NULL, NULL, NULL},       \
+        {"_conn_lost", (getter)fio_transport_get_conn_lost, NULL, NULL, NULL},                   \
+        {"_high_water", (getter)fio_transport_get_high_water, NULL, NULL, NULL},                 \
+    {                                                                                            \
+        "_low_water", (getter)fio_transport_get_low_water, NULL, NULL, NULL                      \
     }
 
 #endif

@@ -51,6 +51,8 @@ class Suite:
         Folders of the source that are taken away, so that what is installed is what is imported.
     args, env
         Arguments and environment variables for pytest.
+    before
+        Python statements, run before the suite is imported.
     leave
         Test ids (or beginnings of them) that are not run, and why.
     timeout
@@ -66,6 +68,7 @@ class Suite:
         self.without: list[str] = table.pop("without", [])
         self.args: list[str] = table.pop("args", [])
         self.env: dict[str, str] = table.pop("env", {})
+        self.before: str = table.pop("before", "")
         self.leave: dict[str, str] = table.pop("leave", {})
         self.timeout: float = table.pop("timeout", 60)
         if table:
@@ -131,7 +134,7 @@ class Bench:
         log.unlink(missing_ok=True)
         environment = dict(os.environ, PYTHONPATH=str(HERE), PYTHONDONTWRITEBYTECODE="1")
         environment.update(PEER_LOOP=loop, PEER_LOG=str(log), PEER_TIMEOUT=str(suite.timeout))
-        environment.update(suite.env)
+        environment.update(suite.env, PEER_BEFORE=suite.before)
         command = [str(self.python.with_name("pytest")), "-q", "-p", "peer_loop", "--tb=short"]
         command += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "faulthandler_timeout=0"]
         command += ["--continue-on-collection-errors"]

@@ -11,6 +11,8 @@ PEER_LOG
     run that was ended by a crash or a hang can be gone on with.
 PEER_TIMEOUT
     Seconds; a test that takes longer ends the process.
+PEER_BEFORE
+    Python statements to run before the suite is imported.
 """
 
 from __future__ import annotations
@@ -73,6 +75,7 @@ def put_in_place() -> None:
 put_in_place()
 # A shell has its background jobs ignore it, and tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+exec(os.environ.get("PEER_BEFORE", ""))
 
 
 def pytest_configure() -> None:
