@@ -1,11 +1,11 @@
 /* fastaio._core: the one extension module. Each room sets up its own types; this file only says in
  * which order. */
 
+#include "base/addr.h"
 #include "base/aio.h"
 #include "base/context.h"
 #include "http/py_http.h"
 #include "loop/loop.h"
-#include "net/addr.h"
 #include "net/link.h"
 #include "net/listener.h"
 #include "net/pipe.h"
@@ -24,10 +24,10 @@ typedef int (*module_setup)(PyObject *module);
 
 /* In order: a type stands behind those it is derived from. */
 static const module_setup module_setups[] = {
+    fio_addr_setup_functions,     /* base */
     fio_aio_setup_types,          /* base */
     fio_loop_setup_types,         /* loop */
     fio_http_setup_types,         /* http */
-    fio_addr_setup_functions,     /* net */
     fio_link_setup_types,         /* net */
     fio_transport_setup_types,    /* net */
     fio_listener_setup_types,     /* net */

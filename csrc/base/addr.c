@@ -78,6 +78,25 @@ addr_number(PyObject *value, unsigned long limit, uint32_t *out)
 }
 
 bool
+fio_addr_of_host(int family, const char *host, uint16_t port, fio_addr *out)
+{
+    memset(&out->as, 0, sizeof(out->as));
+    if (family == AF_INET && inet_pton(AF_INET, host, &out->as.in.sin_addr) == 1) {
+        out->as.in.sin_family = AF_INET;
+        out->as.in.sin_port = htons(port);
+        out->size = sizeof(out->as.in);
+        return true;
+    }
+    if (family == AF_INET6 && inet_pton(AF_INET6, host, &out->as.in6.sin6_addr) == 1) {
+        out->as.in6.sin6_family = AF_INET6;
+        out->as.in6.sin6_port = htons(port);
+        out->size = sizeof(out->as.in6);
+        return true;
+    }
+    return false;
+}
+
+bool
 fio_addr_of_numeric(int family, PyObject *address, fio_addr *out)
 {
     Py_ssize_t size = PyTuple_CheckExact(address) ? PyTuple_GET_SIZE(address) : 0;
@@ -99,22 +118,14 @@ fio_addr_of_numeric(int family, PyObject *address, fio_addr *out)
         PyErr_Clear();
         return false;
     }
-    memset(&out->as, 0, sizeof(out->as));
-    if (family == AF_INET && inet_pton(AF_INET, host, &out->as.in.sin_addr) == 1) {
-        out->as.in.sin_family = AF_INET;
-        out->as.in.sin_port = htons((uint16_t)port);
-        out->size = sizeof(out->as.in);
-        return true;
+    if (!fio_addr_of_host(family, host, (uint16_t)port, out)) {
+        return false;
     }
-    if (family == AF_INET6 && inet_pton(AF_INET6, host, &out->as.in6.sin6_addr) == 1) {
-        out->as.in6.sin6_family = AF_INET6;
-        out->as.in6.sin6_port = htons((uint16_t)port);
+    if (family == AF_INET6) {
         out->as.in6.sin6_flowinfo = htonl(flow);
         out->as.in6.sin6_scope_id = scope;
-        out->size = sizeof(out->as.in6);
-        return true;
     }
-    return false;
+    return true;
 }
 
 bool

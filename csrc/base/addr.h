@@ -28,6 +28,9 @@ typedef struct {
  * path, or bytes for the abstract Unix namespace; None where there is none. */
 FIO_MUST_CHECK PyObject *fio_addr_to_python(const struct sockaddr *addr, socklen_t size);
 
+/* The kernel's form of an IPv4 or IPv6 host as inet_pton(3) takes it; false for all else. */
+bool fio_addr_of_host(int family, const char *host, uint16_t port, fio_addr *out);
+
 /* The kernel's form of (numeric host, port), in AF_INET6 also of (..., flowinfo, scope_id). False,
  * with no exception set, for all else: names, odd types and values, other families than these two.
  */

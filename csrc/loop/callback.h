@@ -24,7 +24,7 @@ typedef struct {
     int waits_for; /* the descriptor a sock_ call is registered for */
     uint8_t nargs; /* arguments in args */
     bool cancelled;
-    bool in_snapshot; /* context is the loop's snapshot, or was: not this handle's alone */
+    bool in_snapshot;     /* context is the loop's snapshot, or was: not this handle's alone */
     atomic_uchar running; /* fio_handle_run_state */
     bool threadsafe;      /* other threads may cancel it: its flags change under crossing->lock */
 } FioHandle;

@@ -2,10 +2,8 @@
  * would give for what nearly all programs write. Everything else is left to the real one
  * (fastaio/addresses.py), with all its ways to write a number. */
 
+#include "base/addr.h"
 #include "base/args.h"
-#include "net/addr.h"
-
-#include <arpa/inet.h>
 
 /* Longer than any address that inet_pton() takes. */
 #define HOST_MAX INET6_ADDRSTRLEN
@@ -50,20 +48,8 @@ address_parse(PyObject *host, PyObject *port, fio_addr *addr)
     if (overflow != 0 || number < 0 || number > PORT_MAX) {
         return false;
     }
-    memset(&addr->as, 0, sizeof(addr->as));
-    if (inet_pton(AF_INET, text, &addr->as.in.sin_addr) == 1) {
-        addr->as.in.sin_family = AF_INET;
-        addr->as.in.sin_port = htons((uint16_t)number);
-        addr->size = sizeof(addr->as.in);
-        return true;
-    }
-    if (inet_pton(AF_INET6, text, &addr->as.in6.sin6_addr) == 1) {
-        addr->as.in6.sin6_family = AF_INET6;
-        addr->as.in6.sin6_port = htons((uint16_t)number);
-        addr->size = sizeof(addr->as.in6);
-        return true;
-    }
-    return false;
+    return fio_addr_of_host(AF_INET, text, (uint16_t)number, addr)
+           || fio_addr_of_host(AF_INET6, text, (uint16_t)number, addr);
 }
 
 PyDoc_STRVAR(addr_numeric_address_doc,

@@ -1,4 +1,4 @@
-"""csrc/net/addr.c, py_addr.c: socket addresses of numeric hosts."""
+"""csrc/base/addr.c, py_addr.c: socket addresses of numeric hosts."""
 
 from __future__ import annotations
 
