@@ -8,9 +8,13 @@
 
 #include "base/errors.h"
 
+/* As in watch_epoll.c. */
+#define WATCH_INHERITED_POLLS 64
+
 struct fio_watches {
     uv_timer_t poll_end; /* bounds a poll */
     int closing;         /* watches whose on_closed is still to be called */
+    int inherited;       /* polls until a forked child watches its parent's descriptors, or 0 */
 };
 
 static void
@@ -193,15 +197,49 @@ fio_watches_close(FioLoop *loop)
     loop->watches = NULL;
 }
 
-int
-fio_watches_fork(FioLoop *Py_UNUSED(loop), bool Py_UNUSED(was_running))
+static int
+watch_rest(fio_watch *watch, void *Py_UNUSED(arg))
 {
-    return 0; /* uv_loop_fork() has done it */
+    fio_watch_rest(watch);
+    (void)uv_poll_stop(&watch->poll); /* always 0 */
+    return 0;
+}
+
+static int
+watch_go_on(fio_watch *watch, void *Py_UNUSED(arg))
+{
+    if (watch->events != 0) {
+        (void)uv_poll_start(&watch->poll, watch->events, watch_on_poll); /* as in fio_watch_set() */
+    }
+    return 0;
+}
+
+int
+fio_watches_fork(FioLoop *loop, bool was_running)
+{
+    /* uv_loop_fork() has made the new set. */
+    if (was_running) {
+        (void)fio_watches_visit(loop, watch_rest, NULL);
+        loop->watches->inherited = WATCH_INHERITED_POLLS;
+    }
+    return 0;
+}
+
+static void
+watches_inherit(FioLoop *loop, int milliseconds)
+{
+    if (--loop->watches->inherited == 0 || milliseconds != 0) {
+        loop->watches->inherited = 0;
+        (void)fio_watches_visit(loop, watch_go_on, NULL);
+    }
 }
 
 void
 fio_watches_poll(FioLoop *loop, int milliseconds)
 {
+    if (loop->watches->inherited > 0) {
+        watches_inherit(loop, milliseconds);
+    }
     if (milliseconds == 0) {
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
         return;
