@@ -139,6 +139,10 @@ loop_poll_blocking(FioLoop *loop, int milliseconds)
 static bool
 loop_skips_poll(FioLoop *loop)
 {
+    if (loop->ready_first) {
+        loop->ready_first = false;
+        return true;
+    }
     if (loop->heard == 0 && !fio_watches_closing(loop)
         && ++loop->unpolled_turns < LOOP_UNPOLLED_TURNS) {
         return true;
@@ -250,7 +254,10 @@ fio_loop_run(FioLoop *loop)
     fio_metrics_begin(loop);
     loop->thread_id = PyThread_get_thread_ident();
     loop->running = true;
-    loop->unpolled_turns = LOOP_UNPOLLED_TURNS; /* begin with a poll */
+    /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
+     */
+    loop->unpolled_turns = LOOP_UNPOLLED_TURNS;
+    loop->ready_first = loop->nesting > 0;
     do {
         loop_turn(loop);
     } while (!loop->stopping && loop->fatal == NULL);

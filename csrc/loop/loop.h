@@ -109,6 +109,7 @@ struct FioLoop {
     bool stop_called;   /* `stopping` was set by stop() */
     bool allows_nested; /* fastaio.allow_nested() */
     bool closed;
+    bool ready_first;  /* the next turn goes without a poll */
     bool foreign_time; /* time() is not ours: overridden, or set on the instance */
     bool uv_open;      /* uv and wakeup are there: from the first poll that waits */
     uv_loop_t uv;      /* its data member is the loop */

@@ -26,7 +26,7 @@
 
 /* Polls after which a forked child watches what it shares with its parent, if it did not have to
  * wait before: a moment even where callbacks are always ready. */
-#define WATCH_INHERITED_POLLS 64
+#define WATCH_INHERITED_POLLS 1024
 
 struct fio_watches {
     int epoll_fd;

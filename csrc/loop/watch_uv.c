@@ -9,7 +9,7 @@
 #include "base/errors.h"
 
 /* As in watch_epoll.c. */
-#define WATCH_INHERITED_POLLS 64
+#define WATCH_INHERITED_POLLS 1024
 
 struct fio_watches {
     uv_timer_t poll_end; /* bounds a poll */
