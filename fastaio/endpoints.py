@@ -17,6 +17,23 @@ from .seams import AsyncioLoop
 
 __all__ = ["Endpoints"]
 
+#: What asyncio's transports call of a socket.
+STREAM_CALLS = ("recv", "recv_into", "send", "sendmsg", "shutdown")
+DATAGRAM_CALLS = ("recvfrom", "send", "sendto")
+
+
+def calls_its_own(sock: socket.socket, *names: str) -> bool:
+    """Whether a socket has methods of its own that asyncio's transports would call.
+
+    Ours make the system calls themselves; such a socket gets asyncio's.
+    """
+    cls = type(sock)
+    return cls is not socket.socket and any(
+        getattr(cls, name, None) is not getattr(socket.socket, name)
+        or name in getattr(sock, "__dict__", ())
+        for name in names
+    )
+
 
 class Endpoints(AsyncioLoop):
     """Mixed into Loop in front of asyncio's loop."""
@@ -34,6 +51,11 @@ class Endpoints(AsyncioLoop):
         server: asyncio.AbstractServer | None = None,
         context: contextvars.Context | None = None,  # given from Python 3.15 on
     ) -> asyncio.Transport:
+        if calls_its_own(sock, *STREAM_CALLS):
+            own: dict[str, Any] = {} if context is None else {"context": context}
+            return super()._make_socket_transport(
+                sock, protocol, waiter, extra=extra, server=server, **own
+            )
         return _core.Transport(self, sock, protocol, waiter, extra, server, context)
 
     def _make_ssl_transport(
@@ -61,7 +83,9 @@ class Endpoints(AsyncioLoop):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        _core.Transport(self, rawsock, connection, None, extra, server, context)
+        self._make_socket_transport(
+            rawsock, connection, extra=extra, server=server, context=context
+        )
         return connection._app_transport
 
     async def start_tls(
@@ -139,6 +163,20 @@ class Endpoints(AsyncioLoop):
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
         context: contextvars.Context | None = None,
     ) -> None:
+        if calls_its_own(sock, "accept"):
+            given: dict[str, Any] = {} if context is None else {"context": context}
+            super()._start_serving(
+                protocol_factory,
+                sock,
+                sslcontext,
+                server,
+                backlog,
+                ssl_handshake_timeout,
+                ssl_shutdown_timeout,
+                **given,
+            )
+            return
+
         def accept_tls(conn: socket.socket, address: Any) -> None:
             # The handshake takes turns of the loop: asyncio's task sees it through.
             own: dict[str, Any] = {} if context is None else {"context": context.copy()}
@@ -182,6 +220,8 @@ class Endpoints(AsyncioLoop):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> asyncio.DatagramTransport:
+        if calls_its_own(sock, *DATAGRAM_CALLS):
+            return super()._make_datagram_transport(sock, protocol, address, waiter, extra)
         return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     # -- pipes -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import socket
+from asyncio import constants
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,33 @@ if TYPE_CHECKING:
         def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
         def _asyncgen_firstiter_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
         def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
+        def _make_socket_transport(
+            self,
+            sock: socket.socket,
+            protocol: asyncio.BaseProtocol,
+            waiter: asyncio.Future[None] | None = None,
+            *,
+            extra: dict[str, Any] | None = None,
+            server: asyncio.AbstractServer | None = None,
+        ) -> asyncio.Transport: ...
+        def _make_datagram_transport(
+            self,
+            sock: socket.socket,
+            protocol: asyncio.DatagramProtocol,
+            address: Any = None,
+            waiter: asyncio.Future[None] | None = None,
+            extra: dict[str, Any] | None = None,
+        ) -> asyncio.DatagramTransport: ...
+        def _start_serving(
+            self,
+            protocol_factory: Callable[[], asyncio.BaseProtocol],
+            sock: socket.socket,
+            sslcontext: Any = None,
+            server: asyncio.AbstractServer | None = None,
+            backlog: int = 100,
+            ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+            ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        ) -> None: ...
         def _stop_serving(self, sock: socket.socket) -> None: ...
         async def _accept_connection2(
             self,

@@ -112,6 +112,7 @@
     X(filename)               \
     X(fileno)                 \
     X(get_buffer)             \
+    X(get_extra_info)         \
     X(get_task_factory)       \
     X(get_write_buffer_size)  \
     X(gettimeout)             \
@@ -173,35 +174,36 @@
     X(utf8, "utf-8")
 
 /* Objects of other modules: X(field, module, attribute). Imported when the module is. */
-#define FIO_STATE_IMPORTS(X)                                                 \
-    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")             \
-    X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")         \
-    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")            \
-    X(aio_DatagramTransport, "asyncio.transports", "DatagramTransport")      \
-    X(aio_FlowControlMixin, "asyncio.transports", "_FlowControlMixin")       \
-    X(aio_Future, "asyncio.futures", "Future")                               \
-    X(aio_Handle, "asyncio.events", "Handle")                                \
-    X(aio_Protocol, "asyncio.protocols", "Protocol")                         \
-    X(aio_ReadTransport, "asyncio.transports", "ReadTransport")              \
-    X(aio_SSLProtocolTransport, "asyncio.sslproto", "_SSLProtocolTransport") \
-    X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                 \
-    X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                \
-    X(aio_Task, "asyncio.tasks", "Task")                                     \
-    X(aio_ThreadSafeHandle, "asyncio.events", FIO_THREADSAFE_HANDLE_NAME)    \
-    X(aio_TimerHandle, "asyncio.events", "TimerHandle")                      \
-    X(aio_Transport, "asyncio.transports", "Transport")                      \
-    X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")              \
-    X(aio_current_tasks, "asyncio.tasks", FIO_CURRENT_TASKS_NAME)            \
-    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")          \
-    X(aio_get_running_loop, "asyncio.events", "get_running_loop")            \
-    X(aio_logger, "asyncio.log", "logger")                                   \
-    X(aio_tasks, "asyncio", "tasks")                                         \
-    X(socket_family, "_socket", "socket.family")                             \
-    X(socket_kind, "_socket", "socket.type")                                 \
-    X(socket_proto, "_socket", "socket.proto")                               \
-    X(socket_socket, "socket", "socket")                                     \
-    X(tls_DO_HANDSHAKE, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE") \
-    X(tls_FLUSHING, "asyncio.sslproto", "SSLProtocolState.FLUSHING")         \
+#define FIO_STATE_IMPORTS(X)                                                    \
+    X(aio_BaseEventLoop, "asyncio.base_events", "BaseEventLoop")                \
+    X(aio_BufferedProtocol, "asyncio.protocols", "BufferedProtocol")            \
+    X(aio_CancelledError, "asyncio.exceptions", "CancelledError")               \
+    X(aio_DatagramTransport, "asyncio.transports", "DatagramTransport")         \
+    X(aio_FlowControlMixin, "asyncio.transports", "_FlowControlMixin")          \
+    X(aio_Future, "asyncio.futures", "Future")                                  \
+    X(aio_Handle, "asyncio.events", "Handle")                                   \
+    X(aio_Protocol, "asyncio.protocols", "Protocol")                            \
+    X(aio_ReadTransport, "asyncio.transports", "ReadTransport")                 \
+    X(aio_SSLProtocolTransport, "asyncio.sslproto", "_SSLProtocolTransport")    \
+    X(aio_SelectorEventLoop, "asyncio", "SelectorEventLoop")                    \
+    X(aio_SendfileMode, "asyncio.constants", "_SendfileMode")                   \
+    X(aio_Task, "asyncio.tasks", "Task")                                        \
+    X(aio_ThreadSafeHandle, "asyncio.events", FIO_THREADSAFE_HANDLE_NAME)       \
+    X(aio_TimerHandle, "asyncio.events", "TimerHandle")                         \
+    X(aio_Transport, "asyncio.transports", "Transport")                         \
+    X(aio_TransportSocket, "asyncio.trsock", "TransportSocket")                 \
+    X(aio_current_tasks, "asyncio.tasks", FIO_CURRENT_TASKS_NAME)               \
+    X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")             \
+    X(aio_get_extra_info, "asyncio.transports", "BaseTransport.get_extra_info") \
+    X(aio_get_running_loop, "asyncio.events", "get_running_loop")               \
+    X(aio_logger, "asyncio.log", "logger")                                      \
+    X(aio_tasks, "asyncio", "tasks")                                            \
+    X(socket_family, "_socket", "socket.family")                                \
+    X(socket_kind, "_socket", "socket.type")                                    \
+    X(socket_proto, "_socket", "socket.proto")                                  \
+    X(socket_socket, "socket", "socket")                                        \
+    X(tls_DO_HANDSHAKE, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE")    \
+    X(tls_FLUSHING, "asyncio.sslproto", "SSLProtocolState.FLUSHING")            \
     X(tls_WRAPPED, "asyncio.sslproto", "SSLProtocolState.WRAPPED")
 
 /* Objects of other modules that an application may never need: X(field, module, attribute).
