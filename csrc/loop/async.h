@@ -66,4 +66,22 @@ fio_crossing_drain(FioLoop *loop)
     return fio_crossing_drain_filled(loop);
 }
 
+/* Where no GIL does it, the lock of the crossing keeps the threads apart that know of a handle of
+ * call_soon_threadsafe(). No Python code runs under it. */
+static inline void
+fio_handle_lock(FioHandle *self)
+{
+    if (!FIO_GIL && self->threadsafe) {
+        fio_crossing_lock(self->loop);
+    }
+}
+
+static inline void
+fio_handle_unlock(FioHandle *self)
+{
+    if (!FIO_GIL && self->threadsafe) {
+        fio_crossing_unlock(self->loop);
+    }
+}
+
 #endif

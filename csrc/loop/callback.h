@@ -87,10 +87,25 @@ void fio_handle_run(FIO_STEALS FioHandle *handle);
 /* handle.cancel() of a Handle that is no TimerHandle; -1 with an exception set. */
 FIO_MUST_CHECK int fio_handle_cancel(FioHandle *handle);
 
+/* handle.cancelled() */
+bool fio_handle_is_cancelled(FioHandle *handle);
+
 /* The TimerHandle `timer` is part of, or NULL. */
 FIO_BORROWED PyObject *fio_timer_handle_of(fio_timer *timer);
 
 void fio_handle_pool_free(struct fio_handle_pool *pool);
+
+/* -- for the types (loop/py_callback.c) -----------------------------------------------------------
+ */
+
+/* Gives the handle a context of its own, as its users expect. */
+FIO_MUST_CHECK int fio_handle_own_context(FioHandle *handle);
+/* Calls the callback in its context and reports what it raises. */
+void fio_handle_run_once(FioHandle *handle, fio_handle_run_state by);
+int fio_handle_traverse(FioHandle *handle, visitproc visit, void *arg);
+int fio_handle_clear(FioHandle *handle);
+void fio_handle_dealloc(FioHandle *handle);
+void fio_timer_handle_dealloc(FioTimerHandle *handle);
 
 FIO_MUST_CHECK int fio_callback_setup_types(PyObject *module);
 

@@ -113,7 +113,7 @@ async def error_of(awaitable):
     return "no error", result
 
 
-# -- the loop itself --------------------------------------------------------------------------------
+# -- the loop itself -------------------------------------------------------------------------------
 
 
 def test_is_asyncios_loop(loop):
@@ -405,7 +405,7 @@ def test_subinterpreter_free_names(loop):
     assert loop.slow_callback_duration == 5
 
 
-# -- connecting -------------------------------------------------------------------------------------
+# -- connecting ------------------------------------------------------------------------------------
 
 
 def test_create_connection_complains_as_asyncio_does():

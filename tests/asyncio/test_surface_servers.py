@@ -67,7 +67,7 @@ def addresses(server):
     return sorted((sock.family.name, sock.getsockname()[0]) for sock in server.sockets)
 
 
-# -- where it listens -------------------------------------------------------------------------------
+# -- where it listens ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", [None, ""])
@@ -238,7 +238,7 @@ def test_ssl_is_checked(run):
     run(main())
 
 
-# -- the Server -------------------------------------------------------------------------------------
+# -- the Server ------------------------------------------------------------------------------------
 
 
 def test_server_object(run):
@@ -368,7 +368,7 @@ def test_clients_are_ended(run, method, create, tmp_path):
     run(main())
 
 
-# -- Unix sockets -----------------------------------------------------------------------------------
+# -- Unix sockets ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [str, pathlib.Path, os.fsencode])

@@ -114,7 +114,7 @@ async def connected(server_context, client_context, *, server=None, **client):
         await listening.wait_closed()
 
 
-# -- what is known of the peer ----------------------------------------------------------------------
+# -- what is known of the peer ---------------------------------------------------------------------
 
 
 def test_extra_info_at_both_ends(run, server_context, client_context):
@@ -283,7 +283,7 @@ def test_versions(run, server_context, client_context, version):
     run(main())
 
 
-# -- how a handshake fails --------------------------------------------------------------------------
+# -- how a handshake fails -------------------------------------------------------------------------
 
 
 def test_server_handshake_time_out(run, server_context, reports):
@@ -377,7 +377,7 @@ def test_cancelled_handshake(run, client_context):
     run(main())
 
 
-# -- how a connection ends --------------------------------------------------------------------------
+# -- how a connection ends -------------------------------------------------------------------------
 
 
 def test_close_sends_all_and_says_goodbye(run, server_context, client_context):
@@ -606,7 +606,7 @@ def test_unclosed_transport_warns(loop_factory, server_context, client_context):
     assert any("unclosed transport <" in message for message in messages)
 
 
-# -- upgrades ---------------------------------------------------------------------------------------
+# -- upgrades --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("through", ["sockets", "unix"])

@@ -1,0 +1,347 @@
+/* Handle and TimerHandle as Python sees them: methods, attributes and types. What people read
+ * (repr) is asyncio's own code, run on our attributes. */
+
+#include "loop/callback.h"
+
+#include "loop/async.h"
+#include "loop/report.h"
+
+/* -- methods --------------------------------------------------------------------------------------
+ */
+
+PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n"
+                                "--\n\n"
+                                "Keep the callback from being called; does nothing once it was.");
+
+static PyObject *
+handle_cancel(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    if (fio_handle_cancel(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(timer_handle_cancel_doc,
+             "cancel($self, /)\n"
+             "--\n\n"
+             "Keep the callback from being called; the timer is dropped at once.");
+
+static PyObject *
+timer_handle_cancel(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    bool pending = self->timer.place != 0;
+    fio_timer_stop(self->base.loop, &self->timer);
+    self->scheduled = false;
+    PyObject *none = handle_cancel(&self->base, NULL);
+    if (pending) {
+        fio_handle_release((PyObject *)self); /* the heap's; the caller still has one */
+    }
+    return none;
+}
+
+PyDoc_STRVAR(handle_cancelled_doc, "cancelled($self, /)\n"
+                                   "--\n\n"
+                                   "True once cancel() was called.");
+
+static PyObject *
+handle_cancelled(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(fio_handle_is_cancelled(self));
+}
+
+PyDoc_STRVAR(handle_get_context_doc, "get_context($self, /)\n"
+                                     "--\n\n"
+                                     "The contextvars.Context the callback runs in.");
+
+static PyObject *
+handle_get_context(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    return fio_handle_own_context(self) < 0 ? NULL : Py_NewRef(self->context);
+}
+
+PyDoc_STRVAR(handle_run_doc, "_run($self, /)\n"
+                             "--\n\n"
+                             "Call the callback now; what it raises is reported to the loop.");
+
+static PyObject *
+handle_run(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    FioLoop *loop = self->loop;
+    if (self->cancelled) {
+        PyErr_SetString(PyExc_TypeError, "the handle is cancelled: it has no callback");
+        return NULL;
+    }
+    PyObject *fatal_before = loop->fatal;
+    loop->fatal = NULL;
+    fio_handle_run_once(self, FIO_HANDLE_RUN_BY_HAND);
+    PyObject *fatal = loop->fatal;
+    loop->fatal = fatal_before;
+    if (fatal != NULL) {
+        PyErr_SetRaisedException(fatal);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(handle_repr_info_doc, "_repr_info($self, /)\n"
+                                   "--\n\n"
+                                   "The parts of repr(), as asyncio's class of that name has it.");
+
+static PyObject *
+handle_repr_info(FioHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallMethodOneArg(self->loop->st->aio_Handle, self->loop->st->str__repr_info,
+                                     (PyObject *)self);
+}
+
+static PyObject *
+timer_handle_repr_info(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    fio_state *st = self->base.loop->st;
+    return PyObject_CallMethodOneArg(st->aio_TimerHandle, st->str__repr_info, (PyObject *)self);
+}
+
+static PyObject *
+handle_repr(FioHandle *self)
+{
+    fio_state *st = self->loop->st;
+    if (self->repr_kept != NULL) {
+        return Py_NewRef(self->repr_kept);
+    }
+    return PyObject_CallMethodOneArg(st->aio_Handle, st->str___repr__, (PyObject *)self);
+}
+
+PyDoc_STRVAR(timer_handle_when_doc, "when($self, /)\n"
+                                    "--\n\n"
+                                    "The time of the call, in seconds of loop.time().");
+
+static PyObject *
+timer_handle_when(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->when_object != NULL) {
+        return Py_NewRef(self->when_object);
+    }
+    return PyFloat_FromDouble(self->when);
+}
+
+static Py_hash_t
+timer_handle_hash(FioTimerHandle *self)
+{
+    PyObject *when = timer_handle_when(self, NULL);
+    if (when == NULL) {
+        return -1;
+    }
+    Py_hash_t hash = PyObject_Hash(when);
+    Py_DECREF(when);
+    return hash;
+}
+
+static PyObject *
+timer_handle_compare(FioTimerHandle *self, PyObject *other, int op)
+{
+    static const char *const names[] = {"__lt__", "__le__", "__eq__", NULL, "__gt__", "__ge__"};
+    if (op == Py_NE) {
+        PyObject *equal = timer_handle_compare(self, other, Py_EQ);
+        if (equal == NULL || equal == Py_NotImplemented) {
+            return equal;
+        }
+        int truth = PyObject_IsTrue(equal);
+        Py_DECREF(equal);
+        return truth < 0 ? NULL : PyBool_FromLong(!truth);
+    }
+    /* asyncio's own comparison, which reads attributes of the two only. */
+    return PyObject_CallMethod(self->base.loop->st->aio_TimerHandle, names[op], "OO", self, other);
+}
+
+/* -- attributes -----------------------------------------------------------------------------------
+ */
+
+/* While it runs, cancel() leaves callback and arguments in their place. */
+static bool
+handle_shows_call(FioHandle *self)
+{
+    return self->callback != NULL
+           && (!self->cancelled || atomic_load(&self->running) == FIO_HANDLE_IDLE);
+}
+
+static PyObject *
+handle_get_callback(FioHandle *self, void *Py_UNUSED(closure))
+{
+    fio_handle_lock(self);
+    PyObject *callback = Py_NewRef(handle_shows_call(self) ? self->callback : Py_None);
+    fio_handle_unlock(self);
+    return callback;
+}
+
+static PyObject *
+handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
+{
+    PyObject *args[FIO_HANDLE_INLINE_ARGS];
+    fio_handle_lock(self);
+    bool shown = handle_shows_call(self);
+    PyObject *more_args = shown ? Py_XNewRef(self->more_args) : NULL;
+    int nargs = shown ? self->nargs : 0;
+    for (int i = 0; i < nargs; i++) {
+        args[i] = Py_NewRef(self->args[i]);
+    }
+    fio_handle_unlock(self);
+    if (!shown) {
+        Py_RETURN_NONE;
+    }
+    if (more_args != NULL) {
+        return more_args;
+    }
+    PyObject *tuple = PyTuple_New(nargs);
+    for (int i = 0; i < nargs; i++) {
+        if (tuple != NULL) {
+            PyTuple_SET_ITEM(tuple, i, args[i]);
+        }
+        else {
+            Py_DECREF(args[i]);
+        }
+    }
+    return tuple;
+}
+
+static PyObject *
+handle_get_object(FioHandle *self, void *closure)
+{
+    PyObject *value = *(PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
+    return Py_NewRef(value == NULL ? Py_None : value);
+}
+
+static PyObject *
+handle_get_private_context(FioHandle *self, void *Py_UNUSED(closure))
+{
+    return handle_get_context(self, NULL);
+}
+
+static PyObject *
+handle_get_cancelled(FioHandle *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->cancelled);
+}
+
+static PyObject *
+handle_get_class(FioHandle *self, void *Py_UNUSED(closure))
+{
+    /* isinstance(handle, asyncio.Handle) holds through this. */
+    const fio_state *st = self->loop->st;
+    return Py_NewRef(self->threadsafe ? st->aio_ThreadSafeHandle : st->aio_Handle);
+}
+
+static PyObject *
+timer_handle_get_class(FioTimerHandle *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->base.loop->st->aio_TimerHandle);
+}
+
+static PyObject *
+timer_handle_get_when(FioTimerHandle *self, void *Py_UNUSED(closure))
+{
+    return timer_handle_when(self, NULL);
+}
+
+static PyObject *
+timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->scheduled);
+}
+
+#define HANDLE_MEMBER(name) (void *)(intptr_t)offsetof(FioHandle, name)
+
+/* asyncio's private names too: its own code and others' read them. */
+#define HANDLE_GETSET                                                               \
+    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                           \
+        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},               \
+        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},             \
+        {"_context", (getter)handle_get_private_context, NULL, NULL, NULL},         \
+        {"_loop", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(loop)},      \
+        {"_repr", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(repr_kept)}, \
+    {                                                                               \
+        "_source_traceback", (getter)handle_get_object, NULL, NULL,                 \
+            HANDLE_MEMBER(source_traceback)                                         \
+    }
+
+static PyGetSetDef handle_getset[] = {
+    HANDLE_GETSET,
+    {"__class__", (getter)handle_get_class, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyGetSetDef timer_handle_getset[] = {
+    HANDLE_GETSET,
+    {"__class__", (getter)timer_handle_get_class, NULL, NULL, NULL},
+    {"_scheduled", (getter)timer_handle_get_scheduled, NULL, NULL, NULL},
+    {"_when", (getter)timer_handle_get_when, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+#define HANDLE_METHODS                                                                      \
+    {"_run", (PyCFunction)handle_run, METH_NOARGS, handle_run_doc},                         \
+        {"cancelled", (PyCFunction)handle_cancelled, METH_NOARGS, handle_cancelled_doc},    \
+    {                                                                                       \
+        "get_context", (PyCFunction)handle_get_context, METH_NOARGS, handle_get_context_doc \
+    }
+
+static PyMethodDef handle_methods[] = {
+    HANDLE_METHODS,
+    {"_repr_info", (PyCFunction)handle_repr_info, METH_NOARGS, handle_repr_info_doc},
+    {"cancel", (PyCFunction)handle_cancel, METH_NOARGS, handle_cancel_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef timer_handle_methods[] = {
+    HANDLE_METHODS,
+    {"_repr_info", (PyCFunction)timer_handle_repr_info, METH_NOARGS, handle_repr_info_doc},
+    {"cancel", (PyCFunction)timer_handle_cancel, METH_NOARGS, timer_handle_cancel_doc},
+    {"when", (PyCFunction)timer_handle_when, METH_NOARGS, timer_handle_when_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef handle_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FioHandle, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot handle_slots[] = {
+    {Py_tp_dealloc, fio_handle_dealloc}, {Py_tp_traverse, fio_handle_traverse},
+    {Py_tp_clear, fio_handle_clear},     {Py_tp_repr, handle_repr},
+    {Py_tp_methods, handle_methods},     {Py_tp_getset, handle_getset},
+    {Py_tp_members, handle_members},     {0, NULL},
+};
+
+static PyType_Spec handle_spec = {
+    .name = "fastaio._core.Handle",
+    .basicsize = sizeof(FioHandle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = handle_slots,
+};
+
+static PyType_Slot timer_handle_slots[] = {
+    {Py_tp_dealloc, fio_timer_handle_dealloc}, {Py_tp_traverse, fio_handle_traverse},
+    {Py_tp_clear, fio_handle_clear},           {Py_tp_repr, handle_repr},
+    {Py_tp_methods, timer_handle_methods},     {Py_tp_getset, timer_handle_getset},
+    {Py_tp_members, handle_members},           {Py_tp_hash, timer_handle_hash},
+    {Py_tp_richcompare, timer_handle_compare}, {0, NULL},
+};
+
+static PyType_Spec timer_handle_spec = {
+    .name = "fastaio._core.TimerHandle",
+    .basicsize = sizeof(FioTimerHandle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = timer_handle_slots,
+};
+
+int
+fio_callback_setup_types(PyObject *module)
+{
+    fio_state *st = fio_state_of_module(module);
+    if (fio_state_add_type(module, &st->HandleType, &handle_spec, NULL) < 0) {
+        return -1;
+    }
+    return fio_state_add_type(module, &st->TimerHandleType, &timer_handle_spec, NULL);
+}
