@@ -126,10 +126,9 @@ class Bench:
                 (top,) = (scratch / "sdist").iterdir()
             for part in self.suite.without:
                 shutil.rmtree(top / part)
-            files = [
-                top / file for file in ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini")
-            ]
-            if not any(file.exists() and "pytest" in file.read_text() for file in files):
+            names = ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini")
+            files = [top / name for name in names if (top / name).exists()]
+            if not any("pytest" in file.read_text() for file in files):
                 (top / "pytest.ini").touch()  # lest pytest finds this checkout's further up
             top.rename(self.source)
 
@@ -141,17 +140,8 @@ class Bench:
         environment.update(PEER_LOOP=loop, PEER_LOG=str(log), PEER_TIMEOUT=str(suite.timeout))
         environment.update(suite.env, PEER_BEFORE=suite.before)
         command = [str(self.python.with_name("pytest")), "-q", "-p", "peer_loop", "--tb=short"]
-        command += [
-            "--rootdir",
-            str(self.source),
-            "-p",
-            "no:cacheprovider",
-            "-o",
-            "addopts=",
-            "-o",
-            "faulthandler_timeout=0",
-        ]
-        command += ["--continue-on-collection-errors"]
+        command += ["--rootdir", str(self.source), "--continue-on-collection-errors"]
+        command += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "faulthandler_timeout=0"]
         command += suite.args
         for ident in suite.leave:
             command += ["--deselect", ident]
