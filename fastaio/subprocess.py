@@ -60,17 +60,36 @@ def watch_exit(loop: Endpoints, pid: int, on_exit: Callable[[int], object]) -> N
     except (AttributeError, OSError):
         _watch_by_thread(loop, pid, on_exit)
         return
+    watch = _ExitWatch(loop, pid, pidfd, on_exit)
+    loop.add_reader(pidfd, watch.exited)
 
-    def exited() -> None:
-        loop.remove_reader(pidfd)
-        os.close(pidfd)
-        on_exit(_reap(pid))
 
-    try:
-        loop.add_reader(pidfd, exited)
-    except BaseException:
-        os.close(pidfd)
-        raise
+class _ExitWatch:
+    """A pidfd, closed when the child has ended or the loop that watches it lets go of this."""
+
+    __slots__ = ("_loop", "_on_exit", "_pid", "_pidfd")
+
+    def __init__(
+        self, loop: Endpoints, pid: int, pidfd: int, on_exit: Callable[[int], object]
+    ) -> None:
+        self._loop = loop
+        self._pid = pid
+        self._pidfd = pidfd
+        self._on_exit = on_exit
+
+    def exited(self) -> None:
+        """The child has ended."""
+        self._loop.remove_reader(self._pidfd)
+        self._close()
+        self._on_exit(_reap(self._pid))
+
+    def _close(self) -> None:
+        pidfd, self._pidfd = self._pidfd, -1
+        if pidfd >= 0:
+            os.close(pidfd)
+
+    def __del__(self) -> None:
+        self._close()
 
 
 def _reap(pid: int) -> int:
