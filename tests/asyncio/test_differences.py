@@ -1,0 +1,269 @@
+"""Where the loop behaves otherwise than asyncio's: each difference is shown on both loops, and the
+list in docs/loop.rst is made from this file:
+
+    python tests/asyncio/test_differences.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import socket
+import textwrap
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastaio
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "loop.rst"
+BEGIN = ".. differences: made by tests/asyncio/test_differences.py\n"
+END = ".. end of the differences\n"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What the page says, and a coroutine function with its results on the two loops."""
+
+    title: str
+    text: str
+    show: Callable[[], Coroutine[Any, Any, object]]
+    asyncio: object
+    fastaio: object
+
+
+async def order_of_equal_times() -> bool:
+    loop = asyncio.get_running_loop()
+    ran: list[int] = []
+    when = loop.time() + 0.001
+    for number in range(20):
+        loop.call_at(when, ran.append, number)
+    await asyncio.sleep(0.01)
+    return ran == sorted(ran)
+
+
+async def arrived_within_write() -> bool:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        transport.write(b"x")
+        try:
+            return theirs.recv(1) == b"x"
+        except BlockingIOError:
+            return False
+        finally:
+            transport.abort()
+            await asyncio.sleep(0)
+
+
+async def arrived_within_close() -> bool:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        transport.write(b"x")
+        transport.close()
+        arrived = theirs.recv(1) == b"x"
+        await asyncio.sleep(0)
+        return arrived
+
+
+async def ends_told() -> bool:
+    """Whether eof_received() is called more than once."""
+    ends = []
+
+    class Protocol(asyncio.Protocol):
+        def eof_received(self) -> bool:
+            ends.append(None)
+            return True
+
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, _ = await loop.create_connection(Protocol, sock=ours)
+        theirs.shutdown(socket.SHUT_WR)
+        while not ends:
+            await asyncio.sleep(0)
+        transport.pause_reading()
+        transport.resume_reading()
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        transport.abort()
+        await asyncio.sleep(0)
+    return len(ends) > 1
+
+
+async def takes_a_turn_for_a_number() -> bool:
+    coroutine = asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+    try:
+        future = coroutine.send(None)
+    except StopIteration:
+        return False
+    await asyncio.wait([future])
+    coroutine.close()
+    return True
+
+
+async def error_of_text_into_a_pipe() -> str:
+    read_fd, write_fd = os.pipe()
+    with open(read_fd, "rb", 0), open(write_fd, "wb", 0) as writer:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writer)
+        try:
+            transport.write("text")  # type: ignore[arg-type]
+        except Exception as exc:
+            return type(exc).__name__
+        finally:
+            transport.abort()
+            await asyncio.sleep(0)
+    return "none"
+
+
+async def no_delay_without_a_protocol_number() -> bool:
+    loop = asyncio.get_running_loop()
+    accepted = loop.create_future()
+
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            accepted.set_result(transport)
+
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+    listening.bind(("127.0.0.1", 0))
+    server = await loop.create_server(Protocol, sock=listening)
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, listening.getsockname())
+        transport = await accepted
+        option = socket.IPPROTO_TCP, socket.TCP_NODELAY
+        no_delay: int = transport.get_extra_info("socket").getsockopt(*option)
+        transport.abort()
+        await asyncio.sleep(0)
+    server.close()
+    await server.wait_closed()
+    return no_delay != 0
+
+
+async def is_a_coroutine_function() -> bool:
+    return inspect.iscoroutinefunction(asyncio.get_running_loop().sock_recv)
+
+
+async def has_max_size() -> bool:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        transport.abort()
+        await asyncio.sleep(0)
+        return hasattr(transport, "max_size")
+
+
+DIFFERENCES = [
+    Difference(
+        "Timers of the same time",
+        "run in the order they were made. Times are kept in nanoseconds.",
+        order_of_equal_times,
+        False,
+        True,
+    ),
+    Difference(
+        "Gathered output",
+        "``transport.write()`` hands bytes to the kernel at the end of the loop's turn (or at once "
+        "when 64 KiB have gathered), where asyncio's does within the call. Pipes are written to at "
+        "once.",
+        arrived_within_write,
+        True,
+        False,
+    ),
+    Difference(
+        "The end of a stream",
+        "``eof_received()`` is called once, even where reading is paused and resumed after it.",
+        ends_told,
+        True,
+        False,
+    ),
+    Difference(
+        "Numeric addresses",
+        "``getaddrinfo()`` of a numeric host and port, and ``getnameinfo()`` where numbers are asked "
+        "for, have their answer without a turn of the loop; asyncio's asks a thread.",
+        takes_a_turn_for_a_number,
+        True,
+        False,
+    ),
+    Difference(
+        "TCP_NODELAY",
+        "is also set on connections of a socket that was made without a protocol number.",
+        no_delay_without_a_protocol_number,
+        False,
+        True,
+    ),
+    Difference(
+        "Wrong types",
+        "``write()`` of a pipe transport raises TypeError, where asyncio asserts.",
+        error_of_text_into_a_pipe,
+        "AssertionError",
+        "TypeError",
+    ),
+    Difference(
+        "Coroutine functions",
+        "``sock_recv()``, ``sock_recv_into()`` and ``sock_sendall()`` return coroutines (of their own "
+        "type), but ``inspect.iscoroutinefunction()`` does not know it.",
+        is_a_coroutine_function,
+        True,
+        False,
+    ),
+    Difference(
+        "Undocumented attributes",
+        "of asyncio's transports, as ``max_size`` (one read is at most 256 KiB), are not all there.",
+        has_max_size,
+        True,
+        False,
+    ),
+]
+
+
+def generated() -> str:
+    """The list as the page has it."""
+    paragraphs = []
+    for difference in DIFFERENCES:
+        text = textwrap.fill(difference.text, 100, initial_indent="    ", subsequent_indent="    ")
+        paragraphs.append(f"{difference.title}\n{text}\n")
+    return "\n".join([BEGIN, *paragraphs, END])
+
+
+def rewritten(page: str) -> str:
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + generated() + after
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.title)
+@pytest.mark.parametrize("name", ["asyncio", "fastaio"])
+def test_difference(difference: Difference, name: str) -> None:
+    factory = {"asyncio": asyncio.SelectorEventLoop, "fastaio": fastaio.new_event_loop}[name]
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(difference.show()) == getattr(difference, name)
+
+
+def test_gathered_output_is_seen_by_nobody() -> None:
+    """What close() says is the same: it sends first."""
+    for factory in (asyncio.SelectorEventLoop, fastaio.new_event_loop):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            assert runner.run(arrived_within_close()) is True
+
+
+def test_page_says_so() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.count(BEGIN) == page.count(END) == 1
+    assert rewritten(page) == page, f"run: python {Path(__file__).name}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{len(DIFFERENCES)} differences in {PAGE}")
