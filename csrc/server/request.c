@@ -120,6 +120,10 @@ request_clear(FioRequest *self)
     Py_CLEAR(self->conn);
     Py_CLEAR(self->past_transport);
     fio_match_clear(&self->match);
+    if (self->body != NULL) {
+        /* A collection clears us, and the connection behind the body, in any order. */
+        fio_body_detach(self->body);
+    }
     Py_CLEAR(self->body);
     Py_CLEAR(self->dict);
     while (self->made_mask != 0) {
