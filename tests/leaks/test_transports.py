@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import sys
+import sysconfig
 
 import pytest
 
@@ -17,6 +18,10 @@ ROUNDS = 400
 
 SLACK = 300
 """Blocks that come and go for reasons of the interpreter: caches, freelists, `-X dev`."""
+
+
+KEEPS_FUNCTIONS = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and sys.version_info < (3, 14)
+"""Whether the interpreter makes functions immortal once a thread was started: blocks tell nothing."""
 
 
 class Echo(asyncio.Protocol):
@@ -198,6 +203,6 @@ def test_nothing_stays(kind):
                 await once()
             after = await settled()
         assert after[:2] == before[:2]
-        assert after[2] - before[2] < SLACK
+        assert after[2] - before[2] < SLACK or KEEPS_FUNCTIONS
 
     fastaio.run(main())
