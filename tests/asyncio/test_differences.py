@@ -212,7 +212,7 @@ DIFFERENCES = [
     ),
     Difference(
         "Coroutine functions",
-        "``sock_recv()``, ``sock_recv_into()`` and ``sock_sendall()`` return coroutines (of their own "
+        "``sock_recv()`` and the other ``sock_`` methods return coroutines (of their own "
         "type), but ``inspect.iscoroutinefunction()`` does not know it.",
         is_a_coroutine_function,
         True,
