@@ -20,8 +20,10 @@ SLACK = 300
 """Blocks that come and go for reasons of the interpreter: caches, freelists, `-X dev`."""
 
 
-KEEPS_FUNCTIONS = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and sys.version_info < (3, 14)
-"""Whether the interpreter makes functions immortal once a thread was started: blocks tell nothing."""
+NO_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+KEEPS_FUNCTIONS = NO_GIL and sys.version_info < (3, 14)
+"""The interpreter makes functions immortal once a thread was started: blocks tell nothing."""
 
 
 class Echo(asyncio.Protocol):
