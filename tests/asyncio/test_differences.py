@@ -190,7 +190,8 @@ DIFFERENCES = [
     ),
     Difference(
         "Numeric addresses",
-        "``getaddrinfo()`` of a numeric host and port, and ``getnameinfo()`` where numbers are asked "
+        "``getaddrinfo()`` of a numeric host and port, and ``getnameinfo()`` where numbers are "
+        "asked "
         "for, have their answer without a turn of the loop; asyncio's asks a thread.",
         takes_a_turn_for_a_number,
         True,
@@ -220,7 +221,8 @@ DIFFERENCES = [
     ),
     Difference(
         "Undocumented attributes",
-        "of asyncio's transports, as ``max_size`` (one read is at most 256 KiB), are not all there.",
+        "of asyncio's transports, as ``max_size`` (one read is at most 256 KiB), are not all "
+        "there.",
         has_max_size,
         True,
         False,
