@@ -257,7 +257,7 @@ fio_loop_run(FioLoop *loop)
     /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
      */
     loop->unpolled_turns = LOOP_UNPOLLED_TURNS;
-    loop->ready_first = loop->nesting > 0;
+    loop->ready_first = loop->nesting > 0 && loop->ready.count > 0;
     do {
         loop_turn(loop);
     } while (!loop->stopping && loop->fatal == NULL);
