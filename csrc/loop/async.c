@@ -1,6 +1,7 @@
-/* The locked queue through which other threads reach the loop. Its owner moves the entries to the
- * ready ring before it adds one of its own, so that the order over all threads is kept; the
- * kernel is asked to wake the loop only where it may be blocked in a poll. */
+/* How other threads reach the loop: under a GIL straight into the ready ring, else by a locked
+ * queue, whose entries its owner moves to the ready ring before it adds one of its own, so that the
+ * order over all threads is kept. The kernel is asked to wake the loop only where it may be blocked
+ * in a poll. */
 
 #include "loop/async.h"
 
@@ -106,8 +107,8 @@ crossing_reserve(fio_crossing *crossing)
     return 0;
 }
 
-/* Wakes the loop if it may be blocked. Under the lock, and not on a closed loop: its wakeup is
- * there as long as the lock is held. */
+/* Wakes the loop if it may be blocked. Under the lock or a GIL, and not on a closed loop: its
+ * wakeup is there as long as that is held. */
 static void
 crossing_ring(FioLoop *loop)
 {
@@ -119,6 +120,24 @@ crossing_ring(FioLoop *loop)
     }
 }
 
+/* Under a GIL the ready ring itself is safe: the loop touches it only while it holds the GIL, and
+ * callbacks add to it at any time anyway. */
+static PyObject *
+crossing_push(FioLoop *loop, FIO_STEALS PyObject *handle)
+{
+    if (loop->closed) {
+        Py_DECREF(handle);
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return NULL;
+    }
+    if (fio_ready_push(&loop->ready, (uintptr_t)handle) < 0) {
+        Py_DECREF(handle);
+        return NULL;
+    }
+    crossing_ring(loop);
+    return Py_NewRef(handle); /* the ring's reference is given up by fio_handle_run() */
+}
+
 PyObject *
 fio_crossing_call(FioLoop *loop, const fio_call *call)
 {
@@ -127,6 +146,9 @@ fio_crossing_call(FioLoop *loop, const fio_call *call)
         return NULL;
     }
     ((FioHandle *)handle)->threadsafe = true;
+    if (FIO_GIL) {
+        return crossing_push(loop, handle);
+    }
     fio_crossing *crossing = loop->crossing;
     uv_mutex_lock(&crossing->lock);
     bool closed = crossing->closed;

@@ -335,7 +335,7 @@ handle_begin(FioHandle *self, fio_handle_run_state by)
 static void
 handle_end(FioHandle *self, unsigned char outer)
 {
-    if (FIO_UNLIKELY(self->threadsafe)) {
+    if ((FIO_THREADSAFE_HANDLES || !FIO_GIL) && FIO_UNLIKELY(self->threadsafe)) {
         atomic_store(&self->running, outer);
         fio_crossing_tell_waiting(self->loop);
     }

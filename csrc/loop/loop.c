@@ -130,7 +130,7 @@ loop_poll_blocking(FioLoop *loop, int milliseconds)
     }
     atomic_store(&loop->crossing->blocking, true);
     /* What another thread queued until now did not wake us. */
-    bool filled = atomic_load(&loop->crossing->filled);
+    bool filled = loop->ready.count > 0 || atomic_load(&loop->crossing->filled);
     fio_watches_poll(loop, filled ? 0 : milliseconds);
     atomic_store(&loop->crossing->blocking, false);
 }
