@@ -308,12 +308,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+NAMED_VERSIONS = (
+    *("fastaio", "aiohttp", "uvloop", "uvicorn", "httptools", "granian"),
+    *("rloop", "aiofastnet"),
+)
+
+
 def versions() -> dict[str, str]:
     """The versions of the contenders' packages."""
     from importlib import metadata
 
     found = {}
-    for name in ("fastaio", "aiohttp", "uvloop", "uvicorn", "httptools", "granian"):
+    for name in NAMED_VERSIONS:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
