@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import os
 import socket
+import sys
 import textwrap
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -164,6 +165,44 @@ async def has_max_size() -> bool:
         return hasattr(transport, "max_size")
 
 
+async def sends_later_changes() -> bool:
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.setblocking(False)
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        data = bytearray(4 << 20)
+        transport.write(data)
+        data[:] = b"x" * len(data)
+        got = bytearray()
+        while len(got) < len(data):
+            got += await loop.sock_recv(theirs, 1 << 20)
+        transport.close()
+        return b"x" in got
+
+
+async def datagrams_without_a_turn_between() -> bool:
+    loop = asyncio.get_running_loop()
+    seen: list[object] = []
+    done = loop.create_future()
+
+    class Receiver(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            seen.append(data)
+            loop.call_soon(seen.append, "soon")
+            if len(data) == 2:
+                done.set_result(None)
+
+    transport, _ = await loop.create_datagram_endpoint(Receiver, ("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(transport.get_extra_info("sockname"))
+        sender.send(b"1")
+        sender.send(b"22")
+    await done
+    transport.close()
+    return seen[:2] == [b"1", b"22"]
+
+
 DIFFERENCES = [
     Difference(
         "Timers of the same time",
@@ -180,6 +219,23 @@ DIFFERENCES = [
         arrived_within_write,
         True,
         False,
+    ),
+    Difference(
+        "Mutable buffers",
+        "are sent as they were at the call of ``write()``: asyncio's loop, from Python 3.12 on, "
+        "keeps a view of what it could not send at once, and sends what is in it later.",
+        sends_later_changes,
+        sys.version_info >= (3, 12),
+        False,
+    ),
+    Difference(
+        "Datagrams",
+        "A transport hands over several datagrams a turn where several wait, so "
+        "``datagram_received()`` may be called again before what it asked for with "
+        "``call_soon()`` has run; asyncio hands over one.",
+        datagrams_without_a_turn_between,
+        False,
+        True,
     ),
     Difference(
         "The end of a stream",
