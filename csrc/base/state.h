@@ -86,6 +86,7 @@
     X(_tick)                  \
     X(_write_after_close)     \
     X(abort)                  \
+    X(add)                    \
     X(append)                 \
     X(appendleft)             \
     X(body)                   \
@@ -224,6 +225,7 @@
     X(md_CIMultiDictProxy, "multidict", "CIMultiDictProxy")                 \
     X(md_MultiDict, "multidict", "MultiDict")                               \
     X(md_MultiDictProxy, "multidict", "MultiDictProxy")                     \
+    X(md_capsule, "multidict._multidict", "CAPI")                           \
     X(mime_guess_type, "mimetypes", "guess_type")                           \
     X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                        \
     X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                      \
@@ -272,6 +274,7 @@ typedef struct {
     FIO_STATE_POOLS(X)
 #undef X
     bool tells_contexts; /* base/context.c: contexts with the same variables can be told */
+    const struct fio_multidict_api *multidict_api; /* server/multidict.c's; NULL: not looked for */
 } fio_state;
 
 extern struct PyModuleDef fio_module;

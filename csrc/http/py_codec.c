@@ -4,6 +4,7 @@
 
 #include "base/args.h"
 #include "base/num.h"
+#include "base/text.h"
 #include "http/cookie.h"
 #include "http/url.h"
 #include "http/writer.h"
@@ -37,7 +38,7 @@ fio_decode_text(fio_view text, unsigned flags)
 {
     const char *errors = (flags & FIO_DECODE_BYTES) != 0 ? "replace" : "surrogateescape";
     if (fio_percent_is_plain(text, flags)) {
-        return PyUnicode_DecodeUTF8(text.base, (Py_ssize_t)text.size, errors);
+        return fio_text_new(text, errors);
     }
     return decode_with(fio_percent_decode, text, flags, errors);
 }
@@ -52,7 +53,7 @@ PyObject *
 fio_decode_cookie(fio_view value)
 {
     if (value.size == 0 || value.base[0] != '"') {
-        return PyUnicode_DecodeUTF8(value.base, (Py_ssize_t)value.size, "surrogateescape");
+        return fio_text_new(value, "surrogateescape");
     }
     return decode_with(cookie_decoder, value, 0, "surrogateescape");
 }

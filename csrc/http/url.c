@@ -265,19 +265,24 @@ bool
 fio_query_next(fio_view *rest, fio_view *name, fio_view *value)
 {
     while (rest->size > 0) {
-        const char *end = memchr(rest->base, '&', rest->size);
-        const size_t size = end == NULL ? rest->size : (size_t)(end - rest->base);
-        const fio_view piece = {rest->base, size};
-        const size_t taken = end == NULL ? size : size + 1;
-        *rest = (fio_view){rest->base + taken, rest->size - taken};
+        /* Names and values are short: one pass for both signs. */
+        const char *text = rest->base;
+        size_t size = 0;
+        size_t name_size = SIZE_MAX;
+        for (; size < rest->size && text[size] != '&'; size++) {
+            if (text[size] == '=' && name_size == SIZE_MAX) {
+                name_size = size;
+            }
+        }
+        const size_t taken = size < rest->size ? size + 1 : size;
+        *rest = (fio_view){text + taken, rest->size - taken};
         if (size == 0) {
             continue;
         }
-        const char *equals = memchr(piece.base, '=', piece.size);
-        const size_t name_size = equals == NULL ? piece.size : (size_t)(equals - piece.base);
-        *name = (fio_view){piece.base, name_size};
-        *value = equals == NULL ? (fio_view){piece.base + piece.size, 0}
-                                : (fio_view){equals + 1, piece.size - name_size - 1};
+        const bool has_value = name_size != SIZE_MAX;
+        *name = (fio_view){text, has_value ? name_size : size};
+        *value = has_value ? (fio_view){text + name_size + 1, size - name_size - 1}
+                           : (fio_view){text + size, 0};
         return true;
     }
     return false;

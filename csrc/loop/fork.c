@@ -24,6 +24,7 @@ fork_renew(FioLoop *loop)
 {
     /* The thread that was waiting in the poll, if there was one, is not in the child. */
     loop->parked = NULL;
+    fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);
     int err = loop->uv_open ? uv_loop_fork(&loop->uv) : 0;
     if (err < 0) {

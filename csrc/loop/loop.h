@@ -76,6 +76,11 @@ typedef struct {
     int64_t waited_read;
 } fio_metrics;
 
+/* Input that was read at the poll and waits for its turn (net/stream_ahead.c makes it). */
+typedef struct fio_loop_input {
+    void (*drop)(FioLoop *loop); /* forgets what has not been handed over */
+} fio_loop_input;
+
 /* Bytes of the receive slab every stream of a loop reads into when its link has no place of its
  * own: big enough that a bulk read takes few system calls. */
 #define FIO_LOOP_SLAB_SIZE (256 * 1024)
@@ -91,6 +96,7 @@ struct FioLoop {
     struct fio_handle_pool *pool;  /* owned: freelist of Handle objects */
     struct fio_watches *watches;   /* owned: the open watches by descriptor */
     struct fio_signals *signals;   /* owned: the pipe that signals ring, or NULL */
+    fio_loop_input *input;         /* owned: PyMem, or NULL */
     PyObject *fatal;               /* owned: an exception that ends run_forever(), or NULL */
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
@@ -143,6 +149,15 @@ void fio_loop_shut(FioLoop *loop);
 /* Runs the turn-end list; also from inside a turn that something cuts short (fork, a nested run).
  */
 void fio_loop_run_turn_end(FioLoop *loop);
+
+/* Forgets what was read and not yet handed over. */
+static inline void
+fio_loop_drop_input(FioLoop *loop)
+{
+    if (loop->input != NULL) {
+        loop->input->drop(loop);
+    }
+}
 
 /* The receive slab; NULL with MemoryError set. Its bytes are void at the next read of any stream.
  */
@@ -246,6 +261,8 @@ typedef struct fio_watch {
      * descriptor all of these, so that the owner's next call meets the errno. Called from the ready
      * ring, behind what was in it at the poll, like an asyncio reader's handle. */
     void (*on_ready)(struct fio_watch *self, int events);
+    /* NULL, or: called in the poll, runs no Python; returns the events to queue on_ready for. */
+    int (*on_found)(struct fio_watch *self, int events);
     /* The owner may free itself: called once, after fio_watch_close(), in a later turn. */
     void (*on_closed)(struct fio_watch *self);
     /* NULL, or: the descriptor was closed by others, and another watch has its number now. */

@@ -63,6 +63,12 @@ fio_watch_happened(fio_watch *watch, int events)
     if (fio_crossing_drain(loop) < 0) {
         fio_report_fatal(loop);
     }
+    if (watch->on_found != NULL) {
+        events = watch->on_found(watch, events);
+        if (events == 0) {
+            return;
+        }
+    }
     if (!watch->only_queues) {
         watch->pending |= events;
         if (fio_loop_defer(loop, &watch->turn) == 0) {

@@ -26,6 +26,9 @@ typedef struct {
     /* Where the next read shall put its bytes: sets *size to the room there. NULL op or a NULL
      * return: the loop's slab. */
     char *(*buffer)(fio_link *link, size_t *size);
+    /* True: what comes next may be read before its turn and handed over though reading was paused
+     * meanwhile; nobody can tell. NULL: never. */
+    bool (*reads_ahead)(fio_link *link);
     /* Nothing came into what buffer() gave last: it may be let go. NULL: nothing to let go. */
     void (*unused)(fio_link *link);
     /* `size` (> 0) bytes came; `data` is void after the call. */

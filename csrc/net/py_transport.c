@@ -4,6 +4,7 @@
 #include "net/py_transport.h"
 
 #include "base/args.h"
+#include "net/stream_ahead.h"
 
 PyObject *
 fio_transport_py_start(FioTransport *self, PyObject *waiter)
@@ -237,9 +238,12 @@ fio_transport_give_up(FioTransport *self, PyObject *value, void *name)
             return -1;
         }
     }
-    fio_stream_dispose(&self->stream);
-    self->open = false;
-    Py_CLEAR(self->sock);
+    fio_stream_deliver_ahead(&self->stream);
+    if (self->open) {
+        fio_stream_dispose(&self->stream);
+        self->open = false;
+        Py_CLEAR(self->sock);
+    }
     Py_XDECREF(sock);
     return 0;
 }

@@ -3,11 +3,14 @@
 
 #include "net/stream.h"
 
+#include "net/stream_ahead.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static void stream_on_ready(fio_watch *watch, int events);
+static int stream_on_found(fio_watch *watch, int events);
 static void stream_on_watch_closed(fio_watch *watch);
 static void stream_on_displaced(fio_watch *watch);
 
@@ -23,6 +26,7 @@ fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, 
     stream->high_water = FIO_STREAM_HIGH_WATER;
     stream->low_water = FIO_STREAM_LOW_WATER;
     stream->watch.on_ready = stream_on_ready;
+    stream->watch.on_found = stream_on_found;
     stream->watch.on_closed = stream_on_watch_closed;
     stream->watch.on_displaced = stream_on_displaced;
     stream->watch.transport = kind->owner(stream);
@@ -125,13 +129,19 @@ stream_receive(const fio_stream *stream, char *data, size_t size)
     return read(stream->fd, data, size);
 }
 
-static void
-stream_read_failed(fio_stream *stream, int err)
+void
+fio_stream_read_nothing(fio_stream *stream, int err)
 {
     if (err == EAGAIN || err == EWOULDBLOCK || err == EINTR) {
         return;
     }
-    stream->kind->failed(stream, err, stream->kind->read_error);
+    if (err != 0) {
+        stream->kind->failed(stream, err, stream->kind->read_error);
+        return;
+    }
+    stream->ended = true;
+    fio_stream_update_watch(stream);
+    stream->kind->ended(stream);
 }
 
 /* asyncio: one read a turn, so that what a protocol asks for runs before more comes in. */
@@ -171,22 +181,14 @@ stream_read_once(fio_stream *stream, fio_link *link)
     if (!in_slab && ops->unused != NULL) {
         ops->unused(link);
     }
-    if (got < 0) {
-        stream_read_failed(stream, err);
-        return;
-    }
-    stream->ended = true;
-    fio_stream_update_watch(stream);
-    stream->kind->ended(stream);
+    fio_stream_read_nothing(stream, got < 0 ? err : 0);
 }
 
 static void
 stream_on_readable(fio_stream *stream)
 {
     if (stream->kind->reads_are_hangup) {
-        stream->ended = true;
-        fio_stream_update_watch(stream);
-        stream->kind->ended(stream);
+        fio_stream_read_nothing(stream, 0);
         return;
     }
     if (stream->kind->read != NULL) {
@@ -211,6 +213,17 @@ stream_on_ready(fio_watch *watch, int events)
         fio_stream_on_writable(stream);
     }
     Py_DECREF(owner);
+}
+
+/* What a link does not mind is read while the poll's other events are looked at. */
+static int
+stream_on_found(fio_watch *watch, int events)
+{
+    fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
+    if ((events & UV_READABLE) != 0 && fio_stream_read_ahead(stream)) {
+        events &= ~UV_READABLE;
+    }
+    return events;
 }
 
 /* -- closing --------------------------------------------------------------------------------------
@@ -271,6 +284,7 @@ fio_stream_dispose(fio_stream *stream)
     stream->blocked = false;
     stream->fd = -1;
     fio_stream_drop_output(stream);
+    fio_stream_drop_ahead(stream);
     if (stream->watch.open) {
         /* The watch's memory is in the owner: kept until stream_on_watch_closed(). */
         stream_hold_owner(stream);

@@ -65,6 +65,8 @@ typedef struct {
     } owner;
 } fio_chunk;
 
+typedef struct fio_read_ahead fio_read_ahead;
+
 struct fio_stream {
     fio_wire wire; /* first: what the link is given */
     fio_watch watch;
@@ -78,8 +80,9 @@ struct fio_stream {
     uint32_t chunk_head;  /* index of the first */
     uint32_t chunk_count;
     uint32_t chunk_capacity;
-    uint32_t lost_count; /* > 0: finish() was called; then counts writes to nowhere */
-    size_t queued;       /* bytes in the chunks */
+    uint32_t lost_count;     /* > 0: finish() was called; then counts writes to nowhere */
+    size_t queued;           /* bytes in the chunks */
+    struct fio_ahead *ahead; /* what was read and waits for its turn (stream_ahead.c), or NULL */
     size_t high_water;
     size_t low_water;
     int fd;             /* borrowed from the owner; -1 once closed */
@@ -118,6 +121,9 @@ void fio_stream_resume_reading(fio_stream *stream);
 void fio_stream_close(fio_stream *stream);
 void fio_stream_abort(fio_stream *stream);
 void fio_stream_force_close(fio_stream *stream, PyObject *exc);
+
+/* A read gave no bytes: the peer's end (`err` 0), or errno. */
+void fio_stream_read_nothing(fio_stream *stream, int err);
 
 /* Ends the watch and drops all output: the descriptor may be closed afterwards. The owner's last
  * call; its memory is needed until the watch's closing has come round (holds_owner). */

@@ -4,6 +4,7 @@
 #include "server/conditions.h"
 
 #include "base/num.h"
+#include "base/text.h"
 #include "server/request_parts.h"
 
 /* etagc of RFC 9110 8.8.3 */
@@ -126,10 +127,7 @@ static PyObject *
 etag_object(fio_state *st, const fio_etag *etag)
 {
     PyObject *type = fio_lazy_web_ETag(st);
-    PyObject *value = type == NULL
-                          ? NULL
-                          : PyUnicode_DecodeUTF8(etag->value.base, (Py_ssize_t)etag->value.size,
-                                                 "surrogateescape");
+    PyObject *value = type == NULL ? NULL : fio_text_new(etag->value, "surrogateescape");
     PyObject *object = value == NULL ? NULL
                                      : PyObject_CallFunctionObjArgs(
                                            type, value, etag->weak ? Py_True : Py_False, NULL);

@@ -254,6 +254,14 @@ conn_on_data(fio_link *link, const char *data, size_t size)
     Py_DECREF(conn);
 }
 
+/* Between requests, where all that data does is to begin the next one. */
+static bool
+conn_reads_ahead(fio_link *link)
+{
+    const FioConn *conn = conn_of(link);
+    return conn->phase == FIO_PHASE_HEAD && !conn->write_paused;
+}
+
 /* The peer closed its direction: what it asked for is still answered. */
 static bool
 conn_on_eof(fio_link *link)
@@ -379,6 +387,7 @@ conn_on_lost(fio_link *link, PyObject *exc)
 
 const fio_link_ops fio_conn_link_ops = {
     .connected = conn_on_connected,
+    .reads_ahead = conn_reads_ahead,
     .data = conn_on_data,
     .eof = conn_on_eof,
     .pause_writing = conn_on_pause_writing,

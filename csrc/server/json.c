@@ -139,11 +139,33 @@ write_escaped(char *at, Py_UCS4 c)
     return write_unit(at, c);
 }
 
+#define EACH_BYTE 0x0101010101010101U
+
+/* All of eight ASCII characters are plain; may be false where they are. A byte less than n borrows
+ * into its top bit when n is taken away, 127 carries into it when 1 is added. */
+static bool
+are_plain(uint64_t word)
+{
+    const uint64_t quotes = word ^ EACH_BYTE * '"';
+    const uint64_t slashes = word ^ EACH_BYTE * '\\';
+    const uint64_t special = (word - EACH_BYTE * ' ') | (quotes - EACH_BYTE) | (slashes - EACH_BYTE)
+                             | (word + EACH_BYTE);
+    return (special & EACH_BYTE * 0x80) == 0;
+}
+
 /* Copies characters of an ASCII string up to the first that needs an escape; how many those are. */
 static size_t
 copy_plain(char *at, const unsigned char *text, size_t size)
 {
     size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, text + i, 8);
+        if (!are_plain(word)) {
+            break;
+        }
+        memcpy(at + i, &word, 8);
+    }
     for (; i < size && is_plain(text[i]); i++) {
         at[i] = (char)text[i];
     }

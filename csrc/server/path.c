@@ -2,6 +2,7 @@
 
 #include "server/path.h"
 
+#include "base/text.h"
 #include "http/url.h"
 
 /* Longer paths than this are decoded in memory of the heap. */
@@ -10,7 +11,7 @@
 static PyObject *
 path_str(const char *text, size_t size)
 {
-    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, "surrogateescape");
+    return fio_text_new((fio_view){text, size}, "surrogateescape");
 }
 
 PyObject *

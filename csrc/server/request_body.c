@@ -3,6 +3,7 @@
 
 #include "base/aio.h"
 #include "base/args.h"
+#include "base/text.h"
 #include "server/conn.h"
 #include "server/request_parts.h"
 
@@ -39,7 +40,7 @@ body_text(FioRequest *self, PyObject *bytes)
     if (charset.size == 0) {
         return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes), NULL);
     }
-    PyObject *name = PyUnicode_DecodeUTF8(charset.base, (Py_ssize_t)charset.size, "replace");
+    PyObject *name = fio_text_new(charset, "replace");
     const char *encoding = name == NULL ? NULL : PyUnicode_AsUTF8(name);
     PyObject *text = encoding == NULL ? NULL : PyUnicode_FromEncodedObject(bytes, encoding, NULL);
     Py_XDECREF(name);

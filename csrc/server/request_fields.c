@@ -1,18 +1,20 @@
 /* The attributes of a Request, each made from the head or the connection when it is read first. */
 
 #include "base/num.h"
+#include "base/text.h"
 #include "http/cookie.h"
 #include "http/py_codec.h"
 #include "http/token.h"
 #include "http/url.h"
 #include "server/conn.h"
+#include "server/multidict.h"
 #include "server/path.h"
 #include "server/request_parts.h"
 
 static PyObject *
 text_of(fio_view view)
 {
-    return PyUnicode_DecodeUTF8(view.base, (Py_ssize_t)view.size, "surrogateescape");
+    return fio_text_new(view, "surrogateescape");
 }
 
 static PyObject *
@@ -63,38 +65,20 @@ pair_of(PyObject *name, PyObject *value)
     return pair;
 }
 
-/* proxy(mapping(pairs)); `pairs` is taken over and may be NULL with an exception set. */
-static PyObject *
-multidict_of(PyObject *mapping, PyObject *proxy, FIO_STEALS PyObject *pairs)
-{
-    PyObject *dict = NULL;
-    if (pairs != NULL && mapping != NULL && proxy != NULL) {
-        dict = PyObject_CallOneArg(mapping, pairs);
-    }
-    Py_XDECREF(pairs);
-    PyObject *result = dict == NULL ? NULL : PyObject_CallOneArg(proxy, dict);
-    Py_XDECREF(dict);
-    return result;
-}
-
 static PyObject *
 make_headers(FioRequest *self)
 {
     fio_state *st = self->st;
-    PyObject *mapping = fio_lazy_md_CIMultiDict(st);
-    PyObject *proxy = mapping == NULL ? NULL : fio_lazy_md_CIMultiDictProxy(st);
     const fio_head *head = self->head;
-    PyObject *pairs = proxy == NULL ? NULL : PyList_New((Py_ssize_t)head->field_count);
-    for (uint32_t i = 0; pairs != NULL && i < head->field_count; i++) {
-        PyObject *pair = pair_of(text_of_span(self, head->fields[i].name),
-                                 text_of_span(self, head->fields[i].value));
-        if (pair == NULL) {
-            Py_CLEAR(pairs);
-            break;
+    PyObject *dict = fio_multidict_new(st, FIO_CIMULTIDICT, (Py_ssize_t)head->field_count);
+    for (uint32_t i = 0; dict != NULL && i < head->field_count; i++) {
+        if (fio_multidict_add(st, dict, text_of_span(self, head->fields[i].name),
+                              text_of_span(self, head->fields[i].value))
+            < 0) {
+            Py_CLEAR(dict);
         }
-        PyList_SET_ITEM(pairs, (Py_ssize_t)i, pair);
     }
-    return multidict_of(mapping, proxy, pairs);
+    return fio_multidict_proxy(st, FIO_CIMULTIDICT, dict);
 }
 
 static PyObject *
@@ -116,48 +100,41 @@ make_raw_headers(FioRequest *self)
     return pairs;
 }
 
-/* A name or value of a query. */
+/* A name or value of a query, decoded in `scratch`, which is NULL for one without escapes. */
 static PyObject *
 query_text(fio_view text, char *scratch)
 {
-    if (!fio_percent_is_plain(text, FIO_DECODE_QUERY)) {
+    if (scratch != NULL) {
         text = (fio_view){scratch, fio_percent_decode(scratch, text, FIO_DECODE_QUERY)};
     }
-    return PyUnicode_DecodeUTF8(text.base, (Py_ssize_t)text.size, "replace");
+    return fio_text_new(text, "replace");
 }
 
-/* The list of pairs of a query. urllib.parse.parse_qsl(query, keep_blank_values=True) */
-static PyObject *
-query_pairs(fio_view query)
-{
-    PyObject *pairs = PyList_New(0);
-    char *scratch = PyMem_Malloc(query.size + 1);
-    if (pairs == NULL || scratch == NULL) {
-        Py_XDECREF(pairs);
-        PyMem_Free(scratch);
-        return PyErr_NoMemory();
-    }
-    fio_view name;
-    fio_view value;
-    while (pairs != NULL && fio_query_next(&query, &name, &value)) {
-        PyObject *pair = pair_of(query_text(name, scratch), query_text(value, scratch));
-        if (pair == NULL || PyList_Append(pairs, pair) < 0) {
-            Py_CLEAR(pairs);
-        }
-        Py_XDECREF(pair);
-    }
-    PyMem_Free(scratch);
-    return pairs;
-}
+/* Variables a query is taken to have: room for so many is made at once. */
+#define QUERY_PAIRS 4
 
+/* urllib.parse.parse_qsl(query, keep_blank_values=True) */
 static PyObject *
 make_query(FioRequest *self)
 {
     fio_state *st = self->st;
-    PyObject *mapping = fio_lazy_md_MultiDict(st);
-    PyObject *proxy = mapping == NULL ? NULL : fio_lazy_md_MultiDictProxy(st);
     fio_view query = fio_span_view(self->base, self->head->query);
-    return multidict_of(mapping, proxy, proxy == NULL ? NULL : query_pairs(query));
+    bool plain = fio_percent_is_plain(query, FIO_DECODE_QUERY);
+    char *scratch = plain ? NULL : PyMem_Malloc(query.size);
+    if (!plain && scratch == NULL) {
+        return PyErr_NoMemory();
+    }
+    PyObject *dict = fio_multidict_new(st, FIO_MULTIDICT, QUERY_PAIRS);
+    fio_view name;
+    fio_view value;
+    while (dict != NULL && fio_query_next(&query, &name, &value)) {
+        if (fio_multidict_add(st, dict, query_text(name, scratch), query_text(value, scratch))
+            < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    PyMem_Free(scratch);
+    return fio_multidict_proxy(st, FIO_MULTIDICT, dict);
 }
 
 /* MappingProxyType of a dict. */

@@ -2,6 +2,7 @@
  * encoded by them. */
 
 #include "base/num.h"
+#include "base/text.h"
 #include "http/token.h"
 #include "server/request_parts.h"
 #include "server/response_parts.h"
@@ -72,9 +73,7 @@ fio_response_get_charset(FioResponse *self, void *Py_UNUSED(closure))
         return NULL;
     }
     fio_view charset = fio_content_type_parameter(field, "charset");
-    PyObject *value = charset.base == NULL
-                          ? Py_NewRef(Py_None)
-                          : PyUnicode_DecodeUTF8(charset.base, (Py_ssize_t)charset.size, NULL);
+    PyObject *value = charset.base == NULL ? Py_NewRef(Py_None) : fio_text_new(charset, NULL);
     Py_XDECREF(owner);
     return value;
 }
@@ -95,7 +94,7 @@ join_type(PyObject *type, fio_view field, PyObject *charset)
         if (part.size == 0 || (part.size >= 8 && fio_ascii_equal(part.base, "charset=", 8))) {
             continue;
         }
-        PyObject *text = PyUnicode_DecodeUTF8(part.base, (Py_ssize_t)part.size, NULL);
+        PyObject *text = fio_text_new(part, NULL);
         Py_SETREF(joined, text == NULL ? NULL : PyUnicode_FromFormat("%U; %U", joined, text));
         Py_XDECREF(text);
     }
@@ -121,7 +120,7 @@ fio_response_put_content_type(FioResponse *self, PyObject *value, void *Py_UNUSE
     PyObject *type = PyObject_Str(value);
     PyObject *charset = NULL;
     if (old.base != NULL && type != NULL) {
-        charset = PyUnicode_DecodeUTF8(old.base, (Py_ssize_t)old.size, NULL);
+        charset = fio_text_new(old, NULL);
     }
     bool failed = type == NULL || (old.base != NULL && charset == NULL);
     PyObject *joined = failed ? NULL : join_type(type, field, charset);

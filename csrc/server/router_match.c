@@ -1,6 +1,7 @@
 /* Finding the route of a request. Nothing is allocated unless a regular expression has to be
  * asked or the method is refused; a path with escapes is decoded on the stack. */
 
+#include "base/text.h"
 #include "http/url.h"
 #include "server/path.h"
 #include "server/router_table.h"
@@ -29,8 +30,8 @@ typedef struct {
     size_t slashes;    /* in path */
     PyObject *text;    /* owned: path as str, made for a regular expression */
     fio_match *match;  /* where the route goes */
-    bool refused;      /* a resource has the path but not the method */
-    PyObject *allowed; /* owned set: the methods of such resources are gathered in it, or NULL */
+    bool skipped;      /* a resource was passed over because of its method */
+    PyObject *allowed; /* owned set: the methods of such as have the path, once that is asked */
     unsigned nesting;  /* routers that this one is nested in */
 } fio_lookup;
 
@@ -198,8 +199,7 @@ static int
 pattern_match(fio_lookup *lookup, const fio_entry *entry)
 {
     if (lookup->text == NULL) {
-        lookup->text = PyUnicode_DecodeUTF8(lookup->path.base, (Py_ssize_t)lookup->path.size,
-                                            "surrogateescape");
+        lookup->text = fio_text_new(lookup->path, "surrogateescape");
         if (lookup->text == NULL) {
             return -1;
         }
@@ -327,8 +327,9 @@ entries_match(fio_lookup *lookup, const fio_entry *entry)
             return sub_router_match(entry->router, lookup);
         }
         int right_method = method_match(lookup, entry);
-        if (right_method == 0 && lookup->refused && lookup->allowed == NULL) {
-            continue; /* nothing more to learn from it */
+        if (right_method == 0 && lookup->allowed == NULL) {
+            lookup->skipped = true;
+            continue;
         }
         int found = right_method < 0 ? -1 : entry_match(lookup, entry);
         if (found < 0) {
@@ -341,8 +342,7 @@ entries_match(fio_lookup *lookup, const fio_entry *entry)
         if (found > 0) {
             Py_CLEAR(lookup->match->decoded);
             lookup->match->count = 0;
-            lookup->refused = true;
-            if (lookup->allowed != NULL && PySet_Add(lookup->allowed, entry->method_name) < 0) {
+            if (PySet_Add(lookup->allowed, entry->method_name) < 0) {
                 return -1;
             }
         }
@@ -398,7 +398,7 @@ rules_match(fio_lookup *lookup, const FioRouter *router)
         return 0;
     }
     fio_view view = fio_span_view(lookup->base, field->value);
-    PyObject *host = PyUnicode_DecodeUTF8(view.base, (Py_ssize_t)view.size, "surrogateescape");
+    PyObject *host = fio_text_new(view, "surrogateescape");
     if (host == NULL) {
         return -1;
     }
@@ -415,13 +415,15 @@ rules_match(fio_lookup *lookup, const FioRouter *router)
     return found;
 }
 
-/* The route for a path whose resources do not have the method: refuse(method, allowed). */
+/* For a path none of whose resources has the method, the route refuse(method, allowed): 1. 0: no
+ * resource has the path, -1: exception set. */
 static int
 refuse(fio_lookup *lookup, const FioRouter *router)
 {
     lookup->allowed = PySet_New(NULL);
-    if (lookup->allowed == NULL || keys_match(lookup, router) < 0) {
-        return -1;
+    int found = lookup->allowed == NULL ? -1 : keys_match(lookup, router);
+    if (found != 0 || PySet_GET_SIZE(lookup->allowed) == 0) {
+        return found;
     }
     fio_view method = fio_span_view(lookup->base, lookup->head->method_span);
     PyObject *route = PyObject_CallFunction(router->refuse, "s#O", method.base,
@@ -436,7 +438,7 @@ refuse(fio_lookup *lookup, const FioRouter *router)
         return -1;
     }
     lookup->match->route = (FioRoute *)route;
-    return 0;
+    return 1;
 }
 
 static int
@@ -446,13 +448,13 @@ lookup_run(fio_lookup *lookup, const FioRouter *router)
     if (found == 0) {
         found = keys_match(lookup, router);
     }
+    if (found == 0 && lookup->skipped && router->refuse != NULL) {
+        found = refuse(lookup, router);
+    }
     if (found != 0) {
         return found < 0 ? -1 : 0;
     }
     lookup->match->count = 0;
-    if (lookup->refused && router->refuse != NULL) {
-        return refuse(lookup, router);
-    }
     if (router->not_found == NULL) {
         PyErr_SetString(PyExc_LookupError, "no route matches and the router has no fallback");
         return -1;

@@ -3,6 +3,9 @@
 import asyncio
 import datetime
 import gc
+import os
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -79,6 +82,24 @@ def test_query(query, pairs):
     request = make_request("/?" + query)
     assert list(request.query.items()) == pairs
     assert list(request.query.items()) == list(request.rel_url.query.items())
+
+
+def test_multidicts_without_their_c_api():
+    """The pure Python multidict package: its types have no C API."""
+    code = """
+import multidict
+from fastaio import _core
+head = b"GET /?a=1&a=%32&b HTTP/1.1\\nHost: h\\nX-A: 1\\n\\n".replace(b"\\n", b"\\r\\n")
+request = _core.Request._from_bytes(head)
+assert type(request.query) is multidict.MultiDictProxy, type(request.query)
+assert type(request.headers) is multidict.CIMultiDictProxy, type(request.headers)
+assert type(request.query).__module__ == "multidict._multidict_py"
+assert list(request.query.items()) == [("a", "1"), ("a", "2"), ("b", "")]
+assert list(request.headers.items()) == [("Host", "h"), ("X-A", "1")]
+assert request.headers["x-a"] == "1"
+"""
+    environment = {**os.environ, "MULTIDICT_NO_EXTENSIONS": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_headers():
