@@ -4,6 +4,7 @@
 #include "base/addr.h"
 #include "base/aio.h"
 #include "base/context.h"
+#include "base/gc.h"
 #include "http/py_http.h"
 #include "loop/loop.h"
 #include "net/link.h"
@@ -51,6 +52,9 @@ module_exec(PyObject *module)
     int result = fio_state_init(st);
     if (result == 0) {
         result = fio_context_setup(st);
+    }
+    if (result == 0) {
+        result = fio_gc_setup(st);
     }
     for (size_t i = 0; i < sizeof(module_setups) / sizeof(module_setups[0]) && result == 0; i++) {
         result = module_setups[i](module);

@@ -274,6 +274,7 @@ typedef struct {
     FIO_STATE_POOLS(X)
 #undef X
     bool tells_contexts; /* base/context.c: contexts with the same variables can be told */
+    size_t gc_head;      /* base/gc.c: bytes the collector has in front of an object, or 0 */
     const struct fio_multidict_api *multidict_api; /* server/multidict.c's; NULL: not looked for */
 } fio_state;
 

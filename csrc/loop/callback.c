@@ -3,6 +3,7 @@
 
 #include "loop/callback.h"
 
+#include "base/gc.h"
 #include "loop/async.h"
 #include "loop/ready.h"
 #include "loop/report.h"
@@ -32,16 +33,16 @@ handle_pool(FioLoop *loop)
 }
 
 void
-fio_handle_pool_free(struct fio_handle_pool *pool)
+fio_handle_pool_free(const fio_state *st, struct fio_handle_pool *pool)
 {
     if (pool == NULL) {
         return;
     }
     while (pool->handle_count > 0) {
-        PyObject_GC_Del(pool->handles[--pool->handle_count]);
+        fio_gc_del(st, pool->handles[--pool->handle_count]);
     }
     while (pool->timer_count > 0) {
-        PyObject_GC_Del(pool->timers[--pool->timer_count]);
+        fio_gc_del(st, pool->timers[--pool->timer_count]);
     }
     PyMem_Free(pool);
 }
@@ -54,7 +55,7 @@ handle_alloc(FioLoop *loop)
         FioHandle *self = loop->pool->handles[--loop->pool->handle_count];
         return (FioHandle *)PyObject_Init((PyObject *)self, type);
     }
-    return PyObject_GC_New(FioHandle, type);
+    return (FioHandle *)fio_gc_new(loop->st, type);
 }
 
 static FioTimerHandle *
@@ -65,7 +66,7 @@ timer_handle_alloc(FioLoop *loop)
         FioTimerHandle *self = loop->pool->timers[--loop->pool->timer_count];
         return (FioTimerHandle *)PyObject_Init((PyObject *)self, type);
     }
-    return PyObject_GC_New(FioTimerHandle, type);
+    return (FioTimerHandle *)fio_gc_new(loop->st, type);
 }
 
 /* Fills a fresh object in; on -1 it is complete enough to be deallocated. */
@@ -140,7 +141,6 @@ fio_timer_handle_new(FioLoop *loop, const fio_call *call)
     self->timer = (fio_timer){.fire = timer_handle_fire};
     self->when = 0.0;
     self->when_object = NULL;
-    self->scheduled = false;
     if (handle_fill(&self->base, loop, call) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -231,7 +231,7 @@ fio_handle_dealloc(FioHandle *self)
         pool->handles[pool->handle_count++] = self;
     }
     else {
-        type->tp_free(self);
+        fio_gc_del(loop->st, self);
     }
     Py_DECREF(type);
     Py_DECREF(loop);
@@ -254,7 +254,7 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
         pool->timers[pool->timer_count++] = self;
     }
     else {
-        type->tp_free(self);
+        fio_gc_del(loop->st, self);
     }
     Py_DECREF(type);
     Py_DECREF(loop);
@@ -392,7 +392,6 @@ timer_handle_fire(fio_timer *timer)
      * the ring. */
     FioTimerHandle *self = FIO_CONTAINER_OF(timer, FioTimerHandle, timer);
     FioLoop *loop = self->base.loop;
-    self->scheduled = false;
     if (fio_ready_push(&loop->ready, (uintptr_t)self) < 0) {
         fio_report_handle(&self->base);
         fio_handle_release((PyObject *)self);

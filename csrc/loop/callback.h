@@ -24,9 +24,11 @@ typedef struct {
     int waits_for; /* the descriptor a sock_ call is registered for */
     uint8_t nargs; /* arguments in args */
     bool cancelled;
-    bool in_snapshot;     /* context is the loop's snapshot, or was: not this handle's alone */
     atomic_uchar running; /* fio_handle_run_state */
-    bool threadsafe;      /* other threads may cancel it: its flags change under crossing->lock */
+    /* Context is the loop's snapshot, or was: not this handle's alone. */
+    bool in_snapshot : 1;
+    /* Other threads may cancel it: its flags change under crossing->lock. Set once. */
+    bool threadsafe : 1;
 } FioHandle;
 
 /* Callback and args are in use: cancel() leaves them to the end of the run. */
@@ -41,7 +43,6 @@ typedef struct {
     fio_timer timer;       /* while in the heap, the heap owns one reference to this object */
     double when;           /* seconds of loop.time() */
     PyObject *when_object; /* owned: what call_at() was given where it was no float, else NULL */
-    bool scheduled;
 } FioTimerHandle;
 
 /* What a callback registration was called with; all borrowed. */
@@ -93,7 +94,7 @@ bool fio_handle_is_cancelled(FioHandle *handle);
 /* The TimerHandle `timer` is part of, or NULL. */
 FIO_BORROWED PyObject *fio_timer_handle_of(fio_timer *timer);
 
-void fio_handle_pool_free(struct fio_handle_pool *pool);
+void fio_handle_pool_free(const fio_state *st, struct fio_handle_pool *pool);
 
 /* -- for the types (loop/py_callback.c) -----------------------------------------------------------
  */

@@ -99,7 +99,7 @@ fio_loop_shut(FioLoop *loop)
     fio_timers_free(loop);
     loop_close_uv(loop);
     /* Freeing a pooled handle needs its type, which may go before the loop does. */
-    fio_handle_pool_free(loop->pool);
+    fio_handle_pool_free(loop->st, loop->pool);
     loop->pool = NULL;
 }
 

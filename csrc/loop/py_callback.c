@@ -32,7 +32,6 @@ timer_handle_cancel(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
 {
     bool pending = self->timer.place != 0;
     fio_timer_stop(self->base.loop, &self->timer);
-    self->scheduled = false;
     PyObject *none = handle_cancel(&self->base, NULL);
     if (pending) {
         fio_handle_release((PyObject *)self); /* the heap's; the caller still has one */
@@ -246,7 +245,7 @@ timer_handle_get_when(FioTimerHandle *self, void *Py_UNUSED(closure))
 static PyObject *
 timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->scheduled);
+    return PyBool_FromLong(self->timer.place != 0);
 }
 
 #define HANDLE_MEMBER(name) (void *)(intptr_t)offsetof(FioHandle, name)

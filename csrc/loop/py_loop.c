@@ -74,7 +74,7 @@ loop_dealloc(FioLoop *self)
     fio_loop_shut(self);
     (void)loop_clear(self);
     fio_crossing_free(self);
-    fio_handle_pool_free(self->pool);
+    fio_handle_pool_free(self->st, self->pool);
     PyMem_Free(self->ready.items);
     PyMem_Free(self->slab);
     type->tp_free(self);

@@ -125,7 +125,6 @@ schedule_timer(FioLoop *self, double when, PyObject *when_object, const fio_call
         Py_DECREF(timer);
         return NULL;
     }
-    timer->scheduled = true;
     return Py_NewRef((PyObject *)timer); /* the heap has the other reference */
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import sysconfig
 
 import pytest
 
@@ -22,6 +23,22 @@ def test_cannot_be_made_by_hand():
     for kind in (_core.Handle, _core.TimerHandle):
         with pytest.raises(TypeError):
             kind()
+
+
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="only where the collector has its two words in front of an object",
+)
+def test_waiting_callbacks_do_not_bring_a_collection_nearer(loop):
+    gc.collect()
+    before = [generation["collections"] for generation in gc.get_stats()]
+    for _ in range(20 * gc.get_threshold()[0]):
+        loop.call_soon(int)
+        loop.call_later(1000, int)
+        loop.call_soon_threadsafe(int)
+    assert [generation["collections"] for generation in gc.get_stats()] == before
+    loop.call_soon(loop.stop)
+    loop.run_forever()
 
 
 def test_classes(loop):

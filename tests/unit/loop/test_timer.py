@@ -105,13 +105,14 @@ def test_failing_clock_ends_the_run(loop):
     loop.run_forever()
 
 
+@pytest.mark.parametrize("step", [0, 1e-6, 1e-3, 1])  # all of one time, ..., minutes apart
 @pytest.mark.parametrize("later", [0, 20, 20_000])
-def test_many_due_at_once_fire_in_order(loop, later):
+def test_many_due_at_once_fire_in_order(loop, later, step):
     """Enough that they are taken out of the heap together; what is not due yet stays."""
     dice = random.Random(11)
     start = loop.time()
     seen = []
-    due = [(start - 1 + dice.randrange(500) * 1e-3, number) for number in range(3000)]
+    due = [(start - 500 + dice.randrange(500) * step, number) for number in range(3000)]
     for when, number in due:
         loop.call_at(when, seen.append, number)
     waiting = [loop.call_at(start + 1000 + dice.random(), int) for _ in range(later)]
