@@ -14,7 +14,7 @@ head_size(void)
     PyObject *getsizeof = PySys_GetObject("getsizeof");
     PyObject *all = list == NULL || getsizeof == NULL ? NULL : PyObject_CallOneArg(getsizeof, list);
     PyObject *own = all == NULL ? NULL : PyObject_CallMethod(list, "__sizeof__", NULL);
-    Py_ssize_t size = own == NULL ? -1 : PyLong_AsSsize_t(all) - PyLong_AsSsize_t(own);
+    Py_ssize_t size = own == NULL ? 0 : PyLong_AsSsize_t(all) - PyLong_AsSsize_t(own);
     Py_XDECREF(list);
     Py_XDECREF(all);
     Py_XDECREF(own);

@@ -91,8 +91,6 @@ fio_loop_shut(FioLoop *loop)
     loop->closed = true;
     fio_crossing_close(loop);
     fio_loop_drop_input(loop);
-    PyMem_Free(loop->input);
-    loop->input = NULL;
     fio_watches_close(loop);
     fio_signal_free(loop);
     fio_ready_clear(loop);

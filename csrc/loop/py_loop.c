@@ -77,6 +77,7 @@ loop_dealloc(FioLoop *self)
     fio_handle_pool_free(self->st, self->pool);
     PyMem_Free(self->ready.items);
     PyMem_Free(self->slab);
+    PyMem_Free(self->input);
     type->tp_free(self);
     Py_DECREF(type);
 }

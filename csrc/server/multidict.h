@@ -11,7 +11,7 @@ typedef enum {
     FIO_CIMULTIDICT, /* CIMultiDict: the case of its keys does not count */
 } fio_multidict_kind;
 
-/* An empty dictionary that `size` pairs will be added to. */
+/* An empty dictionary that `size` pairs will be added to, 0 where that is not known. */
 PyObject *fio_multidict_new(fio_state *st, fio_multidict_kind kind, Py_ssize_t size);
 
 /* dict.add(key, value); both may be NULL with an exception set. */

@@ -110,9 +110,6 @@ query_text(fio_view text, char *scratch)
     return fio_text_new(text, "replace");
 }
 
-/* Variables a query is taken to have: room for so many is made at once. */
-#define QUERY_PAIRS 4
-
 /* urllib.parse.parse_qsl(query, keep_blank_values=True) */
 static PyObject *
 make_query(FioRequest *self)
@@ -124,7 +121,7 @@ make_query(FioRequest *self)
     if (!plain && scratch == NULL) {
         return PyErr_NoMemory();
     }
-    PyObject *dict = fio_multidict_new(st, FIO_MULTIDICT, QUERY_PAIRS);
+    PyObject *dict = fio_multidict_new(st, FIO_MULTIDICT, 0);
     fio_view name;
     fio_view value;
     while (dict != NULL && fio_query_next(&query, &name, &value)) {

@@ -82,7 +82,8 @@ def test_large_requests_beside_small_ones(run, serving):
     run(main())
 
 
-def test_a_handler_that_aborts_the_others(run, serving):
+@pytest.mark.parametrize("end", ["abort", "close"])
+def test_a_handler_that_ends_the_others(run, serving, end):
     transports = []
     handled = []
 
@@ -93,7 +94,7 @@ def test_a_handler_that_aborts_the_others(run, serving):
             handled.append(request)
             for transport in transports:
                 if transport is not request.transport:
-                    transport.abort()
+                    getattr(transport, end)()
         return Response(text="here")
 
     async def main():
@@ -102,27 +103,6 @@ def test_a_handler_that_aborts_the_others(run, serving):
             answers = [await answer_of(client) for client in clients]
             assert sorted(answers) == [b""] * 9 + [b"here"]
             assert len(handled) == 1
-
-    run(main())
-
-
-def test_a_handler_that_closes_the_others(run, serving):
-    transports = []
-
-    async def handler(request):
-        if request.path == "/first":
-            transports.append(request.transport)
-        else:
-            for transport in transports:
-                if transport is not request.transport:
-                    transport.close()
-        return Response(text="here")
-
-    async def main():
-        async with connected(serving, handler, 10) as clients:
-            ask_all(clients)
-            answers = [await answer_of(client) for client in clients]
-            assert sorted(answers) == [b""] * 9 + [b"here"]
 
     run(main())
 

@@ -14,7 +14,7 @@ import fastaio
 
 # Rounds of one batch; batches until caches and freelists are full; blocks left over by chance.
 ROUNDS = 150
-WARM_UP = 3
+WARM_UP = 5
 TOLERATED = 60
 
 
