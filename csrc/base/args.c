@@ -86,3 +86,14 @@ fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs,
     }
     return args_check_required(params, out);
 }
+
+bool
+fio_args_is(const char *param, PyObject *value, PyTypeObject *type, const char *what)
+{
+    if (PyObject_TypeCheck(value, type)) {
+        return true;
+    }
+    PyErr_Format(PyExc_TypeError, "%s must be %s, not %.200s", param, what,
+                 Py_TYPE(value)->tp_name);
+    return false;
+}

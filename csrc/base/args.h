@@ -32,6 +32,17 @@ fio_args_one(const char *function, const char *param, PyObject *const *args, Py_
     return fio_args_parse(&params, args, nargs, kwnames, given) < 0 ? NULL : given[0];
 }
 
+/* NULL for None: an argument that was left out. */
+static inline PyObject *
+fio_none_as_null(PyObject *value)
+{
+    return value == Py_None ? NULL : value;
+}
+
+/* TypeError "PARAM must be WHAT, not TYPE" and false unless `value` is of that type. */
+FIO_MUST_CHECK bool fio_args_is(const char *param, PyObject *value, PyTypeObject *type,
+                                const char *what);
+
 /* tp_init / tp_new flavour: a tuple and a dict (or NULL) instead of the vector. */
 FIO_MUST_CHECK int fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs,
                                         PyObject **out);

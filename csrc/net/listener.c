@@ -242,14 +242,9 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     fio_state *st = fio_state_of_type(type);
-    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
-        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
-                     Py_TYPE(given[0])->tp_name);
-        return NULL;
-    }
-    if (given[6] != Py_None && !PyContext_CheckExact(given[6])) {
-        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s",
-                     Py_TYPE(given[6])->tp_name);
+    if (!fio_args_is("loop", given[0], st->LoopType, "a fastaio loop")
+        || (given[6] != Py_None
+            && !fio_args_is("context", given[6], &PyContext_Type, "a contextvars.Context"))) {
         return NULL;
     }
     long backlog = given[4] == NULL ? LISTENER_BATCH : PyLong_AsLong(given[4]);
@@ -264,8 +259,8 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->loop = (FioLoop *)Py_NewRef(given[0]);
     self->sock = Py_NewRef(given[1]);
     self->factory = Py_NewRef(given[2]);
-    self->server = given[3] == Py_None ? NULL : Py_NewRef(given[3]);
-    self->on_accept = given[5] == Py_None ? NULL : Py_NewRef(given[5]);
+    self->server = Py_XNewRef(fio_none_as_null(given[3]));
+    self->on_accept = Py_XNewRef(fio_none_as_null(given[5]));
     self->batch = backlog < 1 ? 1 : backlog < LISTENER_BATCH ? (int)backlog : LISTENER_BATCH;
     self->context_each = given[6] != Py_None;
     self->context = self->context_each ? Py_NewRef(given[6]) : PyContext_CopyCurrent();

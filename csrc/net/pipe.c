@@ -82,12 +82,6 @@ static const fio_stream_kind write_pipe_kind = {
 /* -- making ---------------------------------------------------------------------------------------
  */
 
-static PyObject *
-none_as_null(PyObject *value)
-{
-    return value == Py_None ? NULL : value;
-}
-
 /* The descriptor of `pipe`, made non-blocking, if it is of a kind that can be waited for. */
 static int
 pipe_open_descriptor(fio_state *st, PyObject *pipe, const char *refusal, mode_t *mode)
@@ -124,9 +118,8 @@ pipe_make(PyTypeObject *type, PyObject *const *given, const fio_stream_kind *kin
           const char *refusal)
 {
     fio_state *st = fio_state_of_type(type);
-    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
-        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
-                     Py_TYPE(given[0])->tp_name);
+    if (!fio_args_is("loop", given[0], st->LoopType, "a fastaio loop")
+        || (given[4] != Py_None && !fio_args_is("extra", given[4], &PyDict_Type, "a dict"))) {
         return NULL;
     }
     mode_t mode = 0;
@@ -147,7 +140,7 @@ pipe_make(PyTypeObject *type, PyObject *const *given, const fio_stream_kind *kin
     self->extra = given[4] == Py_None ? PyDict_New() : PyDict_Copy(given[4]);
     if (self->extra == NULL || PyDict_SetItem(self->extra, st->str_pipe, given[1]) < 0
         || fio_transport_set_protocol(self, given[2]) < 0
-        || fio_transport_begin(self, none_as_null(given[3])) < 0) {
+        || fio_transport_begin(self, fio_none_as_null(given[3])) < 0) {
         Py_DECREF(self);
         return NULL;
     }

@@ -18,7 +18,7 @@ fio_transport_py_start(FioTransport *self, PyObject *waiter)
 PyObject *
 fio_transport_py_call_connection_lost(FioTransport *self, PyObject *exc)
 {
-    if (fio_transport_lose(self, exc == Py_None ? NULL : exc) < 0) {
+    if (fio_transport_lose(self, fio_none_as_null(exc)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -34,9 +34,7 @@ fio_transport_py_fatal_error(FioTransport *self, PyObject *const *args, Py_ssize
     if (fio_args_parse(&params, args, nargs, kwnames, given) < 0) {
         return NULL;
     }
-    if (!PyExceptionInstance_Check(given[0])) {
-        PyErr_Format(PyExc_TypeError, "exc must be an exception, not %.200s",
-                     Py_TYPE(given[0])->tp_name);
+    if (!fio_args_is("exc", given[0], (PyTypeObject *)PyExc_BaseException, "an exception")) {
         return NULL;
     }
     const char *message = "Fatal error on transport";
@@ -150,7 +148,7 @@ fio_transport_py_force_close(FioTransport *self, PyObject *exc)
     if (transport_check_loop(self) < 0) {
         return NULL;
     }
-    fio_stream_force_close(&self->stream, exc == Py_None ? NULL : exc);
+    fio_stream_force_close(&self->stream, fio_none_as_null(exc));
     Py_RETURN_NONE;
 }
 
@@ -202,8 +200,7 @@ fio_transport_get_extra(FioTransport *self, void *Py_UNUSED(closure))
 int
 fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    if (value != NULL && !PyDict_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "_extra must be a dict, not %.200s", Py_TYPE(value)->tp_name);
+    if (value != NULL && !fio_args_is("_extra", value, &PyDict_Type, "a dict")) {
         return -1;
     }
     Py_XSETREF(self->extra, Py_XNewRef(value));
@@ -361,12 +358,6 @@ fio_transport_repr(FioTransport *self)
  */
 
 static PyObject *
-none_as_null(PyObject *value)
-{
-    return value == Py_None ? NULL : value;
-}
-
-static PyObject *
 transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"loop",  "sock",   "protocol", "waiter",
@@ -377,29 +368,20 @@ transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     fio_state *st = fio_state_of_type(type);
-    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
-        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
-                     Py_TYPE(given[0])->tp_name);
-        return NULL;
-    }
-    if (given[4] != Py_None && !PyDict_Check(given[4])) {
-        PyErr_Format(PyExc_TypeError, "extra must be a dict, not %.200s",
-                     Py_TYPE(given[4])->tp_name);
-        return NULL;
-    }
-    if (given[6] != Py_None && !PyContext_CheckExact(given[6])) {
-        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s",
-                     Py_TYPE(given[6])->tp_name);
+    if (!fio_args_is("loop", given[0], st->LoopType, "a fastaio loop")
+        || (given[4] != Py_None && !fio_args_is("extra", given[4], &PyDict_Type, "a dict"))
+        || (given[6] != Py_None
+            && !fio_args_is("context", given[6], &PyContext_Type, "a contextvars.Context"))) {
         return NULL;
     }
     const fio_transport_args made = {
         .loop = (FioLoop *)given[0],
         .sock = given[1],
         .protocol = given[2],
-        .waiter = none_as_null(given[3]),
-        .extra = none_as_null(given[4]),
-        .server = none_as_null(given[5]),
-        .context = none_as_null(given[6]),
+        .waiter = fio_none_as_null(given[3]),
+        .extra = fio_none_as_null(given[4]),
+        .server = fio_none_as_null(given[5]),
+        .context = fio_none_as_null(given[6]),
     };
     return fio_transport_new(st, &made);
 }

@@ -47,7 +47,7 @@ datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyOb
         return fio_transport_count_lost_write(&self->super) < 0 ? NULL : Py_NewRef(Py_None);
     }
     PyObject *address = self->address != NULL ? self->address : given[1];
-    if (fio_datagram_send(self, given[0], address == Py_None ? NULL : address) < 0) {
+    if (fio_datagram_send(self, given[0], fio_none_as_null(address)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -67,16 +67,15 @@ datagram_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     fio_state *st = fio_state_of_type(type);
-    if (!PyObject_TypeCheck(given[0], st->LoopType)) {
-        PyErr_Format(PyExc_TypeError, "loop must be a fastaio loop, not %.200s",
-                     Py_TYPE(given[0])->tp_name);
+    if (!fio_args_is("loop", given[0], st->LoopType, "a fastaio loop")
+        || (given[5] != Py_None && !fio_args_is("extra", given[5], &PyDict_Type, "a dict"))) {
         return NULL;
     }
     const fio_transport_args made = {
         .loop = (FioLoop *)given[0],
         .sock = given[1],
         .protocol = given[2],
-        .extra = given[5] == Py_None ? NULL : given[5],
+        .extra = fio_none_as_null(given[5]),
     };
     FioDatagram *self = (FioDatagram *)fio_transport_prepare(type, st, &made, &fio_datagram_kind);
     if (self == NULL) {
@@ -92,8 +91,8 @@ datagram_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->connected = peer != NULL && peer != Py_None;
     Py_XDECREF(peer);
-    self->address = given[3] == Py_None ? NULL : Py_NewRef(given[3]);
-    if (fio_transport_begin(&self->super, given[4] == Py_None ? NULL : given[4]) < 0) {
+    self->address = Py_XNewRef(fio_none_as_null(given[3]));
+    if (fio_transport_begin(&self->super, fio_none_as_null(given[4])) < 0) {
         Py_DECREF(self);
         return NULL;
     }

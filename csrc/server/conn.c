@@ -333,9 +333,12 @@ conn_on_resume_writing(fio_link *link)
     fio_conn_settle(conn);
 }
 
-static void
-conn_cancel_handler(FioConn *conn)
+void
+fio_conn_cancel_handler(FioConn *conn)
 {
+    if (conn->task == NULL) {
+        return;
+    }
     PyObject *task = Py_NewRef(conn->task);
     PyObject *done = PyObject_CallMethodNoArgs(task, conn->server->st->str_cancel);
     if (done == NULL) {
@@ -373,8 +376,8 @@ conn_on_lost(fio_link *link, PyObject *exc)
         }
         Py_DECREF(gone);
     }
-    if (conn->task != NULL && conn->server->handler_cancellation) {
-        conn_cancel_handler(conn);
+    if (conn->server->handler_cancellation) {
+        fio_conn_cancel_handler(conn);
     }
     if (conn->request != NULL) {
         conn->server->access.by_class[0]++;

@@ -90,6 +90,8 @@ void fio_conn_expired(FioConn *conn, fio_wait what);
 /* Closes a connection without a request at once, lets another one finish its answer. */
 void fio_conn_shut(FioConn *conn);
 void fio_conn_abort(FioConn *conn);
+/* Cancels the task of a handler that waits, if one does. */
+void fio_conn_cancel_handler(FioConn *conn);
 
 FIO_MUST_CHECK int fio_conn_setup_types(PyObject *module);
 

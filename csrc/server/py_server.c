@@ -198,12 +198,6 @@ server_set_header(FioServer *self, PyObject *name)
     return 0;
 }
 
-static PyObject *
-none_as_null(PyObject *value)
-{
-    return value == Py_None ? NULL : Py_XNewRef(value);
-}
-
 static int
 server_set_application(FioServer *self, PyObject *const *args)
 {
@@ -218,7 +212,7 @@ server_set_application(FioServer *self, PyObject *const *args)
         }
         self->router = (FioRouter *)Py_NewRef(router);
     }
-    self->handler = none_as_null(args[ARG_HANDLER]);
+    self->handler = Py_XNewRef(fio_none_as_null(args[ARG_HANDLER]));
     if (self->router == NULL && (self->handler == NULL || !PyCallable_Check(self->handler))) {
         PyErr_SetString(PyExc_TypeError, "a callable handler or a router is needed");
         return -1;
@@ -231,9 +225,9 @@ server_set_application(FioServer *self, PyObject *const *args)
         return -1;
     }
     self->request_type = (PyTypeObject *)Py_NewRef(type);
-    self->finish = none_as_null(args[ARG_FINISH]);
-    self->access.log = none_as_null(args[ARG_ACCESS_LOG]);
-    self->logger = none_as_null(args[ARG_LOGGER]);
+    self->finish = Py_XNewRef(fio_none_as_null(args[ARG_FINISH]));
+    self->access.log = Py_XNewRef(fio_none_as_null(args[ARG_ACCESS_LOG]));
+    self->logger = Py_XNewRef(fio_none_as_null(args[ARG_LOGGER]));
     return 0;
 }
 
@@ -381,25 +375,10 @@ server_pre_shutdown(FioServer *self, PyObject *Py_UNUSED(ignored))
     return server_for_each(self, fio_conn_shut);
 }
 
-static void
-cancel_handler(FioConn *conn)
-{
-    if (conn->task == NULL) {
-        return;
-    }
-    PyObject *task = Py_NewRef(conn->task);
-    PyObject *done = PyObject_CallMethodNoArgs(task, conn->server->st->str_cancel);
-    if (done == NULL) {
-        PyErr_WriteUnraisable(task);
-    }
-    Py_XDECREF(done);
-    Py_DECREF(task);
-}
-
 static PyObject *
 server_cancel_handlers(FioServer *self, PyObject *Py_UNUSED(ignored))
 {
-    return server_for_each(self, cancel_handler);
+    return server_for_each(self, fio_conn_cancel_handler);
 }
 
 static PyObject *

@@ -59,12 +59,8 @@ start(FioResponse *self, FioRequest *request)
 static FioRequest *
 check_request(FioResponse *self, PyObject *request)
 {
-    if (!PyObject_TypeCheck(request, self->st->RequestType)) {
-        PyErr_Format(PyExc_TypeError, "request must be a Request, not %.200s",
-                     Py_TYPE(request)->tp_name);
-        return NULL;
-    }
-    return (FioRequest *)request;
+    bool right = fio_args_is("request", request, self->st->RequestType, "a Request");
+    return right ? (FioRequest *)request : NULL;
 }
 
 const char fio_stream_response_start_doc[] = PyDoc_STR(

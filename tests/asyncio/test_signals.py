@@ -9,7 +9,16 @@ import threading
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Ctrl-C as in a terminal: a shell starts background processes with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def later(number):
+    """Sends the signal to this process, mostly while the loop waits; the tests hold either way."""
     timer = threading.Timer(0.01, os.kill, (os.getpid(), number))
     timer.start()
     return timer

@@ -328,6 +328,14 @@ def test_arguments():
                 _core.Transport(object(), ours, Base())
             with pytest.raises(TypeError, match="extra must be a dict, not list"):
                 _core.Transport(loop, ours, Base(), None, [])
+            with pytest.raises(TypeError, match="extra must be a dict, not list"):
+                _core.DatagramTransport(loop, ours, Base(), None, None, [])
+            reader, writer = os.pipe()
+            with open(reader, "rb", 0) as end, open(writer, "wb", 0):
+                with pytest.raises(TypeError, match="extra must be a dict, not list"):
+                    _core.ReadPipeTransport(loop, end, Base(), None, [])
+            with pytest.raises(TypeError, match="context must be a contextvars.Context, not dict"):
+                _core.Transport(loop, ours, Base(), None, None, None, {})
             with pytest.raises(AttributeError, match="connection_made"):
                 _core.Transport(loop, ours, object())
             with pytest.raises(TypeError, match="missing required argument"):
