@@ -66,11 +66,45 @@ fio_watches_open(FioLoop *loop)
     return 0;
 }
 
+fio_watch *
+fio_watch_of(const FioLoop *loop, int fd)
+{
+    const struct fio_watches *watches = loop->watches;
+    return watches != NULL && fd >= 0 && fd < watches->capacity ? watches->by_fd[fd] : NULL;
+}
+
+/* A watch that is still there lost its descriptor without a word: the number is another file's now,
+ * which is what the kernel would take everything said of it for. */
+static void
+watch_displace(fio_watch *watch)
+{
+    watch->armed = 0;
+    fio_list_remove(&watch->link);
+    fio_watch_want(watch, 0);
+    if (watch->on_displaced != NULL) {
+        watch->on_displaced(watch);
+    }
+}
+
+/* libuv's descriptor joins the set. */
+static bool
+watches_join_uv(FioLoop *loop)
+{
+    struct fio_watches *watches = loop->watches;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
+    int fd = uv_backend_fd(&loop->uv);
+    fio_watch *displaced = fio_watch_of(loop, fd);
+    if (displaced != NULL) {
+        watches->by_fd[fd] = NULL;
+        watch_displace(displaced);
+    }
+    watches->uv_joined = epoll_ctl(watches->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return watches->uv_joined;
+}
+
 bool
 fio_watches_reachable(FioLoop *loop)
 {
-    /* libuv's descriptor joins the set. */
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
     if (loop->watches->uv_joined) {
         return true;
     }
@@ -78,17 +112,7 @@ fio_watches_reachable(FioLoop *loop)
         PyErr_Clear(); /* out of descriptors, for now */
         return false;
     }
-    loop->watches->uv_joined = epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_ADD,
-                                         uv_backend_fd(&loop->uv), &event)
-                               == 0;
-    return loop->watches->uv_joined;
-}
-
-fio_watch *
-fio_watch_of(const FioLoop *loop, int fd)
-{
-    const struct fio_watches *watches = loop->watches;
-    return watches != NULL && fd >= 0 && fd < watches->capacity ? watches->by_fd[fd] : NULL;
+    return watches_join_uv(loop);
 }
 
 static int
@@ -125,8 +149,7 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     if (watches_reserve(watches, fd) < 0) {
         return -1;
     }
-    /* A watch that is still there lost its descriptor without a word: the number is ours now, and
-     * what the kernel still knows of the old file does not match our generation. */
+    /* What the kernel still knows of an older file of that number does not match our generation. */
     fio_watch *displaced = watches->by_fd[fd];
     watches->by_fd[fd] = watch;
     watch->loop = loop;
@@ -137,10 +160,7 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     fio_list_init(&watch->link);
     watch->open = true;
     if (displaced != NULL) {
-        fio_watch_want(displaced, 0);
-        if (displaced->on_displaced != NULL) {
-            displaced->on_displaced(displaced);
-        }
+        watch_displace(displaced);
     }
     return 0;
 }
@@ -340,7 +360,7 @@ watches_dispatch_one(FioLoop *loop, const struct epoll_event *event)
     int fd = (int)(uint32_t)event->data.u64;
     fio_watch *watch = fio_watch_of(loop, fd);
     if (watch == NULL || watch_key(watch) != event->data.u64) {
-        if (watch == NULL) {
+        if (watch == NULL && !(loop->uv_open && fd == uv_backend_fd(&loop->uv))) {
             /* Left behind by a watch that was displaced; fails where the file is gone. */
             (void)epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         }
@@ -415,8 +435,11 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     if (FIO_UNLIKELY(watches->inherited > 0)) {
         watches_inherit(watches, milliseconds);
     }
-    if (!fio_list_is_empty(&watches->changed) && watches_apply(watches) && milliseconds != 0) {
+    if (!fio_list_is_empty(&watches->changed) && watches_apply(watches)) {
         milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
+    }
+    if (loop->ready.count > 0) {
+        milliseconds = 0; /* something failed to be watched */
     }
     int uv_wait = loop->uv_open ? uv_backend_timeout(&loop->uv) : -1;
     if (uv_wait >= 0) {

@@ -246,3 +246,30 @@ def test_close_with_readers(loop, pair):
     assert loop.remove_reader(pair[0]) is False
     with pytest.raises(RuntimeError, match="closed"):
         loop.add_reader(pair[0], print)
+
+
+async def wait_for_another_thread():
+    """Nothing else ends the wait before the timer does."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    guard = loop.call_later(10, loop.stop)
+    await loop.run_in_executor(None, os.getpid)
+    guard.cancel()
+    assert loop.time() - begun < 5
+
+
+def test_the_number_of_a_closed_descriptor_may_become_the_loops(run):
+    """The loop opens descriptors of its own at its first wait; it is told of ours after that."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        a, b = socket.socketpair()
+        with b:
+            fd = a.fileno()
+            loop.add_reader(fd, print)
+            a.close()
+            await asyncio.sleep(0.001)
+            loop.remove_reader(fd)
+            await wait_for_another_thread()
+
+    run(main())

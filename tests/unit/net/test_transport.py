@@ -344,6 +344,30 @@ def test_arguments():
     fastaio.run(main())
 
 
+def test_a_descriptor_that_cannot_be_watched_ends_the_wait():
+    """It is closed after reading was resumed and before the kernel was told."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: None)
+        ours, theirs = pair()
+        with theirs:
+            protocol = Base()
+            transport = _core.Transport(loop, ours, protocol)
+            await asyncio.sleep(0)
+            transport.pause_reading()
+            theirs.send(b"seen by nobody")
+            await asyncio.sleep(0.001)  # the kernel is told that nobody reads
+            transport.resume_reading()
+            os.close(ours.detach())
+            begun = loop.time()
+            loop.call_later(10, loop.stop)
+            await protocol.lost
+            assert loop.time() - begun < 5
+
+    fastaio.run(main())
+
+
 def test_gathered_writes_leave_in_one_piece():
     """Three writes of a turn are one segment, told by a Unix socket's message boundaries."""
 
