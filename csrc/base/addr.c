@@ -3,17 +3,29 @@
 
 #include "base/addr.h"
 
+#include "base/num.h"
+#include "base/text.h"
+
 #include <arpa/inet.h>
 #include <sys/un.h>
 
 static PyObject *
 addr_of_ipv4(const struct sockaddr_in *addr)
 {
-    char host[INET_ADDRSTRLEN];
-    if (inet_ntop(AF_INET, &addr->sin_addr, host, sizeof(host)) == NULL) {
-        return PyErr_SetFromErrno(PyExc_OSError);
+    /* A datagram each may come from another peer: not by way of printf(). */
+    const unsigned char *bytes = (const unsigned char *)&addr->sin_addr;
+    char host[INET_ADDRSTRLEN + FIO_DECIMAL_SIZE];
+    size_t size = 0;
+    for (int i = 0; i < 4; i++) {
+        size += fio_decimal_write(host + size, bytes[i]);
+        host[size++] = '.';
     }
-    return Py_BuildValue("si", host, (int)ntohs(addr->sin_port));
+    PyObject *name = fio_text_new((fio_view){host, size - 1}, NULL);
+    PyObject *port = name == NULL ? NULL : PyLong_FromLong(ntohs(addr->sin_port));
+    PyObject *pair = port == NULL ? NULL : PyTuple_Pack(2, name, port);
+    Py_XDECREF(name);
+    Py_XDECREF(port);
+    return pair;
 }
 
 static PyObject *

@@ -9,7 +9,7 @@
 #include "loop/report.h"
 #include "loop/timer.h"
 
-/* Handles kept for reuse: a burst of this many costs no allocation; 128 bytes each. */
+/* Handles kept for reuse: a burst of this many costs no allocation; 112 bytes each. */
 #define HANDLE_POOL_SIZE 1024
 
 struct fio_handle_pool {
@@ -69,15 +69,38 @@ timer_handle_alloc(FioLoop *loop)
     return (FioTimerHandle *)fio_gc_new(loop->st, type);
 }
 
+fio_handle_rare *
+fio_handle_rare_of(FioHandle *self)
+{
+    if (self->rare == NULL) {
+        self->rare = PyMem_Calloc(1, sizeof(fio_handle_rare));
+        if (self->rare == NULL) {
+            PyErr_NoMemory();
+        }
+    }
+    return self->rare;
+}
+
+static void
+handle_drop_rare(FioHandle *self)
+{
+    fio_handle_rare *rare = self->rare;
+    self->rare = NULL;
+    if (FIO_UNLIKELY(rare != NULL)) {
+        Py_XDECREF(rare->source_traceback);
+        Py_XDECREF(rare->repr_kept);
+        Py_XDECREF(rare->when_object);
+        PyMem_Free(rare);
+    }
+}
+
 /* Fills a fresh object in; on -1 it is complete enough to be deallocated. */
 static int
 handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
 {
     self->loop = (FioLoop *)Py_NewRef(loop);
     self->callback = Py_NewRef(call->callback);
-    self->more_args = NULL;
-    self->source_traceback = NULL;
-    self->repr_kept = NULL;
+    self->rare = NULL;
     self->weakrefs = NULL;
     self->waits_for = -1;
     self->nargs = 0;
@@ -101,13 +124,16 @@ handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
         if (self->more_args == NULL) {
             return -1;
         }
+        self->nargs = FIO_HANDLE_PACKED;
         for (Py_ssize_t i = 0; i < call->nargs; i++) {
             PyTuple_SET_ITEM(self->more_args, i, Py_NewRef(call->args[i]));
         }
     }
     if (FIO_UNLIKELY(loop->debug)) {
-        self->source_traceback = fio_report_stack(loop);
-        return self->source_traceback == NULL ? -1 : 0;
+        fio_handle_rare *rare = fio_handle_rare_of(self);
+        if (rare == NULL || (rare->source_traceback = fio_report_stack(loop)) == NULL) {
+            return -1;
+        }
     }
     return 0;
 }
@@ -140,7 +166,6 @@ fio_timer_handle_new(FioLoop *loop, const fio_call *call)
     }
     self->timer = (fio_timer){.fire = timer_handle_fire};
     self->when = 0.0;
-    self->when_object = NULL;
     if (handle_fill(&self->base, loop, call) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -158,11 +183,14 @@ fio_handle_traverse(FioHandle *self, visitproc visit, void *arg)
     Py_VISIT(self->loop);
     Py_VISIT(self->callback);
     Py_VISIT(self->context);
-    Py_VISIT(self->more_args);
-    for (int i = 0; i < self->nargs; i++) {
+    Py_VISIT(fio_handle_more_args(self));
+    for (int i = 0; i < fio_handle_inline_args(self); i++) {
         Py_VISIT(self->args[i]);
     }
-    Py_VISIT(self->source_traceback);
+    if (self->rare != NULL) {
+        Py_VISIT(self->rare->source_traceback);
+        Py_VISIT(self->rare->when_object);
+    }
     return 0;
 }
 
@@ -184,12 +212,11 @@ handle_drop_call(FioHandle *self)
 {
     fio_handle_lock(self);
     PyObject *callback = self->callback;
-    PyObject *more_args = self->more_args;
+    PyObject *more_args = fio_handle_more_args(self);
     PyObject *args[FIO_HANDLE_INLINE_ARGS];
-    int nargs = self->nargs;
+    int nargs = fio_handle_inline_args(self);
     memcpy(args, self->args, sizeof(args));
     self->callback = NULL;
-    self->more_args = NULL;
     self->nargs = 0;
     fio_handle_unlock(self);
     Py_XDECREF(callback);
@@ -211,8 +238,7 @@ fio_handle_clear(FioHandle *self)
     else {
         Py_XDECREF(context);
     }
-    Py_CLEAR(self->source_traceback);
-    Py_CLEAR(self->repr_kept);
+    handle_drop_rare(self);
     return 0;
 }
 
@@ -248,7 +274,6 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     (void)fio_handle_clear(&self->base);
-    Py_CLEAR(self->when_object);
     struct fio_handle_pool *pool = FIO_FREELISTS && !loop->closed ? handle_pool(loop) : NULL;
     if (pool != NULL && pool->timer_count < HANDLE_POOL_SIZE) {
         pool->timers[pool->timer_count++] = self;
@@ -266,7 +291,7 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
 static PyObject *
 handle_call(FioHandle *self)
 {
-    if (self->more_args != NULL) {
+    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_PACKED)) {
         return PyObject_Call(self->callback, self->more_args, NULL);
     }
     return PyObject_Vectorcall(self->callback, self->args,
@@ -442,7 +467,12 @@ fio_handle_cancel(FioHandle *self)
         if (repr == NULL) {
             return -1;
         }
-        Py_XSETREF(self->repr_kept, repr);
+        fio_handle_rare *rare = fio_handle_rare_of(self);
+        if (rare == NULL) {
+            Py_DECREF(repr);
+            return -1;
+        }
+        Py_XSETREF(rare->repr_kept, repr);
     }
     if (atomic_load_explicit(&self->running, memory_order_relaxed) == FIO_HANDLE_IDLE) {
         handle_drop_call(self);

@@ -9,20 +9,28 @@
 
 /* Arguments that fit in the handle itself; more are kept as a tuple. */
 #define FIO_HANDLE_INLINE_ARGS 3
+/* FioHandle.nargs where they do not fit. */
+#define FIO_HANDLE_PACKED UINT8_MAX
 
+/* What few handles have; all owned or NULL. */
+typedef struct {
+    PyObject *source_traceback; /* where it was made, in debug mode */
+    PyObject *repr_kept;        /* what it was before cancel(), in debug mode */
+    PyObject *when_object;      /* what call_at() was given where it was no float */
+} fio_handle_rare;
+
+/* Bursts of them are held at once: what they cost is the memory they touch. */
 typedef struct {
     PyObject_HEAD
-    FioLoop *loop;            /* owned */
-    PyObject *callback;       /* owned; NULL once cancelled */
-    PyObject *context;        /* owned: a contextvars.Context */
-    PyObject *more_args;      /* owned tuple of all arguments when they do not fit, else NULL */
-    PyObject *callee_scratch; /* vectorcall's args[-1] */
-    PyObject *args[FIO_HANDLE_INLINE_ARGS]; /* owned */
-    PyObject *source_traceback;             /* owned: where it was made, in debug mode; or NULL */
-    PyObject *repr_kept;                    /* owned: what it was before cancel(), in debug mode */
+    FioLoop *loop;       /* owned */
+    PyObject *callback;  /* owned; NULL once cancelled */
+    PyObject *context;   /* owned: a contextvars.Context */
+    PyObject *more_args; /* if packed: owned tuple of all arguments; else vectorcall's args[-1] */
+    PyObject *args[FIO_HANDLE_INLINE_ARGS]; /* owned; the first `nargs` unless packed */
+    fio_handle_rare *rare;                  /* owned or NULL */
     PyObject *weakrefs;
     int waits_for; /* the descriptor a sock_ call is registered for */
-    uint8_t nargs; /* arguments in args */
+    uint8_t nargs; /* arguments in args, or FIO_HANDLE_PACKED */
     bool cancelled;
     atomic_uchar running; /* fio_handle_run_state */
     /* Context is the loop's snapshot, or was: not this handle's alone. */
@@ -40,10 +48,23 @@ typedef enum {
 
 typedef struct {
     FioHandle base;
-    fio_timer timer;       /* while in the heap, the heap owns one reference to this object */
-    double when;           /* seconds of loop.time() */
-    PyObject *when_object; /* owned: what call_at() was given where it was no float, else NULL */
+    fio_timer timer; /* while in the heap, the heap owns one reference to this object */
+    double when;     /* seconds of loop.time() */
 } FioTimerHandle;
+
+/* Arguments in handle->args. */
+static inline int
+fio_handle_inline_args(const FioHandle *handle)
+{
+    return handle->nargs == FIO_HANDLE_PACKED ? 0 : handle->nargs;
+}
+
+/* Those that are elsewhere: borrowed, or NULL. */
+static inline PyObject *
+fio_handle_more_args(const FioHandle *handle)
+{
+    return handle->nargs == FIO_HANDLE_PACKED ? handle->more_args : NULL;
+}
 
 /* What a callback registration was called with; all borrowed. */
 typedef struct {
@@ -98,6 +119,9 @@ void fio_handle_pool_free(const fio_state *st, struct fio_handle_pool *pool);
 
 /* -- for the types (loop/py_callback.c) -----------------------------------------------------------
  */
+
+/* handle->rare, made when asked for; NULL with MemoryError set. */
+FIO_MUST_CHECK fio_handle_rare *fio_handle_rare_of(FioHandle *handle);
 
 /* Gives the handle a context of its own, as its users expect. */
 FIO_MUST_CHECK int fio_handle_own_context(FioHandle *handle);

@@ -35,7 +35,6 @@ typedef struct fio_deferred {
 /* A C timer in the loop's heap; lives inside its owner, who cancels it before going away.
  * asyncio's TimerHandle embeds one too. */
 typedef struct fio_timer {
-    int64_t when;                         /* nanoseconds of the monotonic clock */
     uint64_t order;                       /* of its start: equal times fire first in, first out */
     Py_ssize_t place;                     /* 1 + index in the heap, 0 when in none */
     void (*fire)(struct fio_timer *self); /* called once due, already out of the heap */

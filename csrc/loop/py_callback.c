@@ -105,8 +105,8 @@ static PyObject *
 handle_repr(FioHandle *self)
 {
     fio_state *st = self->loop->st;
-    if (self->repr_kept != NULL) {
-        return Py_NewRef(self->repr_kept);
+    if (self->rare != NULL && self->rare->repr_kept != NULL) {
+        return Py_NewRef(self->rare->repr_kept);
     }
     return PyObject_CallMethodOneArg(st->aio_Handle, st->str___repr__, (PyObject *)self);
 }
@@ -118,8 +118,9 @@ PyDoc_STRVAR(timer_handle_when_doc, "when($self, /)\n"
 static PyObject *
 timer_handle_when(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->when_object != NULL) {
-        return Py_NewRef(self->when_object);
+    const fio_handle_rare *rare = self->base.rare;
+    if (rare != NULL && rare->when_object != NULL) {
+        return Py_NewRef(rare->when_object);
     }
     return PyFloat_FromDouble(self->when);
 }
@@ -179,8 +180,8 @@ handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
     PyObject *args[FIO_HANDLE_INLINE_ARGS];
     fio_handle_lock(self);
     bool shown = handle_shows_call(self);
-    PyObject *more_args = shown ? Py_XNewRef(self->more_args) : NULL;
-    int nargs = shown ? self->nargs : 0;
+    PyObject *more_args = shown ? Py_XNewRef(fio_handle_more_args(self)) : NULL;
+    int nargs = shown ? fio_handle_inline_args(self) : 0;
     for (int i = 0; i < nargs; i++) {
         args[i] = Py_NewRef(self->args[i]);
     }
@@ -204,9 +205,18 @@ handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-handle_get_object(FioHandle *self, void *closure)
+handle_get_loop(FioHandle *self, void *Py_UNUSED(closure))
 {
-    PyObject *value = *(PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
+    return Py_NewRef((PyObject *)self->loop);
+}
+
+static PyObject *
+handle_get_rare(FioHandle *self, void *closure)
+{
+    PyObject *value = NULL;
+    if (self->rare != NULL) {
+        value = *(PyObject **)((char *)self->rare + (Py_ssize_t)(intptr_t)closure);
+    }
     return Py_NewRef(value == NULL ? Py_None : value);
 }
 
@@ -248,19 +258,18 @@ timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(self->timer.place != 0);
 }
 
-#define HANDLE_MEMBER(name) (void *)(intptr_t)offsetof(FioHandle, name)
+#define HANDLE_RARE(name) (void *)(intptr_t)offsetof(fio_handle_rare, name)
 
 /* asyncio's private names too: its own code and others' read them. */
-#define HANDLE_GETSET                                                               \
-    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                           \
-        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},               \
-        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},             \
-        {"_context", (getter)handle_get_private_context, NULL, NULL, NULL},         \
-        {"_loop", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(loop)},      \
-        {"_repr", (getter)handle_get_object, NULL, NULL, HANDLE_MEMBER(repr_kept)}, \
-    {                                                                               \
-        "_source_traceback", (getter)handle_get_object, NULL, NULL,                 \
-            HANDLE_MEMBER(source_traceback)                                         \
+#define HANDLE_GETSET                                                                           \
+    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                                       \
+        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},                           \
+        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},                         \
+        {"_context", (getter)handle_get_private_context, NULL, NULL, NULL},                     \
+        {"_loop", (getter)handle_get_loop, NULL, NULL, NULL},                                   \
+        {"_repr", (getter)handle_get_rare, NULL, NULL, HANDLE_RARE(repr_kept)},                 \
+    {                                                                                           \
+        "_source_traceback", (getter)handle_get_rare, NULL, NULL, HANDLE_RARE(source_traceback) \
     }
 
 static PyGetSetDef handle_getset[] = {

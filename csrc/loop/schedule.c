@@ -120,8 +120,12 @@ schedule_timer(FioLoop *self, double when, PyObject *when_object, const fio_call
         return NULL;
     }
     timer->when = when;
-    timer->when_object = Py_XNewRef(when_object);
-    if (fio_timer_start(self, &timer->timer, fio_timer_nanoseconds(when)) < 0) {
+    fio_handle_rare *rare = when_object == NULL ? NULL : fio_handle_rare_of(&timer->base);
+    if (rare != NULL) {
+        rare->when_object = Py_NewRef(when_object);
+    }
+    if ((rare == NULL && when_object != NULL)
+        || fio_timer_start(self, &timer->timer, fio_timer_nanoseconds(when)) < 0) {
         Py_DECREF(timer);
         return NULL;
     }

@@ -173,7 +173,6 @@ fio_timer_start(FioLoop *loop, fio_timer *timer, int64_t when)
     if (timer_reserve(heap) < 0) {
         return -1;
     }
-    timer->when = when;
     timer->order = heap->started++;
     timer_sift_up(heap, heap->size++, (fio_timer_entry){when, timer});
     return 0;

@@ -51,7 +51,8 @@ datagram_slot(FioDatagram *self, const fio_addr *addr)
     for (socklen_t i = 0; i < addr->size; i++) {
         hash = hash * 31 + bytes[i];
     }
-    return &self->peers[(hash ^ hash >> 8) % FIO_DATAGRAM_PEERS];
+    self->last_peer = (hash ^ hash >> 8) % FIO_DATAGRAM_PEERS;
+    return &self->peers[self->last_peer];
 }
 
 static void
@@ -87,12 +88,12 @@ datagram_sender(FioDatagram *self, const struct sockaddr *from, socklen_t size)
 static int
 datagram_resolve(FioDatagram *self, PyObject *address, fio_addr *out)
 {
-    if (self->peers != NULL) {
-        for (size_t i = 0; i < FIO_DATAGRAM_PEERS; i++) {
-            if (self->peers[i].object == address) {
-                *out = self->peers[i].addr;
-                return 1;
-            }
+    for (size_t i = 0; self->peers != NULL && i < FIO_DATAGRAM_PEERS; i++) {
+        /* Mostly it is an answer to what came last. */
+        const fio_datagram_peer *peer = &self->peers[(self->last_peer + i) % FIO_DATAGRAM_PEERS];
+        if (peer->object == address) {
+            *out = peer->addr;
+            return 1;
         }
     }
     if (!fio_addr_of_numeric(self->family, address, out)) {

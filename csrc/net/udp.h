@@ -15,7 +15,7 @@ typedef struct {
 
 /* Destinations and senders seen lately, as objects and as the kernel has them: an answer goes to
  * the address object that came in, and most messages come from few senders. */
-#define FIO_DATAGRAM_PEERS 16
+#define FIO_DATAGRAM_PEERS 64
 
 typedef struct {
     fio_addr addr;
@@ -32,6 +32,7 @@ typedef struct {
     int family;
     bool connected;
     fio_datagram_peer *peers; /* owned, FIO_DATAGRAM_PEERS of them, or NULL */
+    size_t last_peer;         /* index of the one looked at last */
 } FioDatagram;
 
 extern const fio_stream_kind fio_datagram_kind;

@@ -141,7 +141,8 @@ class Bench:
         environment.update(suite.env, PEER_BEFORE=suite.before)
         command = [str(self.python.with_name("pytest")), "-q", "-p", "peer_loop", "--tb=short"]
         command += ["--rootdir", str(self.source), "--continue-on-collection-errors"]
-        command += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "faulthandler_timeout=0"]
+        # pytest's own guard against hangs would take ours off where a test fails.
+        command += ["-p", "no:cacheprovider", "-o", "addopts=", "-p", "no:faulthandler"]
         command += suite.args
         for ident in suite.leave:
             command += ["--deselect", ident]
