@@ -7,6 +7,7 @@ Where the answer's shape is known from an earlier one, only the address in it is
 
 from __future__ import annotations
 
+import _socket
 import re
 import socket
 import sys
@@ -16,9 +17,11 @@ from ._core import numeric_address
 
 __all__ = ["numeric_addrinfo", "numeric_nameinfo"]
 
-#: Who is called in earnest: a program that puts its own function there wants it to be asked.
+#: Who is called in earnest: a program that puts its own function there wants it to be asked, also
+#: one that did so before this was imported.
 _getaddrinfo = socket.getaddrinfo
 _getnameinfo = socket.getnameinfo
+_are_genuine = _getaddrinfo.__module__ == "socket" and _getnameinfo is _socket.getnameinfo
 
 _Entry = tuple[Any, Any, int, str, Any]
 
@@ -61,7 +64,7 @@ def numeric_addrinfo(
 
     Also None where it would raise: it is for the caller to have it raise, as asyncio does.
     """
-    if socket.getaddrinfo is not _getaddrinfo:
+    if socket.getaddrinfo is not _getaddrinfo or not _are_genuine:
         return None
     address = numeric_address(host, port, family, type, proto, flags)
     if address is not None:

@@ -141,7 +141,9 @@ class Endpoints(AsyncioLoop):
             extra=extra,
             **kwargs,
         )
-        subprocess.watch_exit(self, transport._proc.pid, transport._process_exited)
+        pid = transport._proc.pid
+        told = self._child_watcher_callback  # after how many turns, differs with the version
+        subprocess.watch_exit(self, pid, lambda returncode: told(pid, returncode, transport))
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):

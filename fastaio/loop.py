@@ -101,6 +101,8 @@ class Loop(_core.Loop, Endpoints):
             raise AttributeError("_nest_patched")
         return True
 
+    _shut = _core.Loop.close  # found here also when the interpreter has cleared its modules
+
     def close(self) -> None:
         """Drop all callbacks, close what is open on the loop, let the executor go; idempotent.
 
@@ -113,7 +115,7 @@ class Loop(_core.Loop, Endpoints):
         if self._debug:
             logger.debug("Close %r", self)
         self._drop_signal_handlers()
-        _core.Loop.close(self)
+        self._shut()
         self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:
@@ -200,15 +202,22 @@ class Loop(_core.Loop, Endpoints):
     def _begin_signals(self) -> bool:
         """Have signals end the poll; whether _end_signals() has something to undo."""
         try:
-            return self._take_wakeup()
+            taken = self._take_wakeup()
         except OSError:
             return False  # out of descriptors: a signal still interrupts a poll that waits
+        if taken and self._wakeup_before >= 0 and not self._signal_handlers:
+            # Somebody listens who may not wait for our polls.
+            self._end_signals()
+            return False
+        return taken
 
     def _end_signals(self) -> None:
         """Undo _begin_signals(), unless handlers are left that have to hear of signals."""
         if not self._signal_handlers:
             self._signal_forward(-1)
-            signal.set_wakeup_fd(self._wakeup_before)
+            now = signal.set_wakeup_fd(self._wakeup_before)
+            if now != self._wakeup_ours:
+                signal.set_wakeup_fd(now)  # the program's, set while we ran
 
     def add_signal_handler(  # type: ignore[override]
         self, sig: int, callback: Callable[..., Any], *args: Any

@@ -228,6 +228,7 @@
     X(md_capsule, "multidict._multidict", "CAPI")                           \
     X(mime_guess_type, "mimetypes", "guess_type")                           \
     X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                        \
+    X(ssl_SSLObject, "ssl", "SSLObject")                                    \
     X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                      \
     X(tb_format_exception, "traceback", "format_exception")                 \
     X(types_MappingProxyType, "types", "MappingProxyType")                  \

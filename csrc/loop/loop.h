@@ -294,5 +294,7 @@ void fio_watch_set(fio_watch *watch, int events);
 /* Ends the watch at once (no on_ready any more; the descriptor may be closed right after) and has
  * on_closed called in a later turn, or at the latest when the loop is closed. */
 void fio_watch_close(fio_watch *watch);
+/* Has on_ready called as if the poll had found `events`, as far as they are wanted. */
+void fio_watch_repeat(fio_watch *watch, int events);
 
 #endif

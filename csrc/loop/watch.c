@@ -79,3 +79,11 @@ fio_watch_happened(fio_watch *watch, int events)
     }
     watch->on_ready(watch, events);
 }
+
+void
+fio_watch_repeat(fio_watch *watch, int events)
+{
+    if (watch->open && (watch->events & events) != 0) {
+        fio_watch_happened(watch, watch->events & events);
+    }
+}

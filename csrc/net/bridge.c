@@ -30,21 +30,25 @@ PyObject *
 fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_t nargs)
 {
     assert(nargs <= 2);
-    PyObject *context = Py_NewRef(self->context);
+    PyObject *context = Py_XNewRef(self->context);
     PyObject *all[3] = {Py_NewRef(self->protocol)};
     for (size_t i = 0; i < nargs; i++) {
         all[i + 1] = args[i];
     }
     PyObject *result = NULL;
-    if (FIO_LIKELY(PyContext_Enter(context) == 0)
-        || fio_loop_reenter_context(self->stream.loop, &context) == 0) {
+    if (FIO_UNLIKELY(context == NULL)) {
+        /* Out of connection_made(): in the context that calls us, as on asyncio. */
+        result = PyObject_VectorcallMethod(name, all, nargs + 1, NULL);
+    }
+    else if (FIO_LIKELY(PyContext_Enter(context) == 0)
+             || fio_loop_reenter_context(self->stream.loop, &context) == 0) {
         result = PyObject_VectorcallMethod(name, all, nargs + 1, NULL);
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(result);
         }
     }
     Py_DECREF(all[0]);
-    Py_DECREF(context);
+    Py_XDECREF(context);
     return result;
 }
 

@@ -3,6 +3,7 @@
  * to. Neither knows a handshake or a shutdown: those are SSLProtocol's. */
 
 #include "base/args.h"
+#include "net/bridge.h"
 #include "net/tls.h"
 #include "net/transport.h"
 
@@ -106,12 +107,30 @@ tls_link_eof(fio_link *link)
     return keep_open;
 }
 
+/* A failing pause or resume is reported and changes nothing (asyncio: _FlowControlMixin). */
+static void
+tls_link_flow(FioTLS *self, PyObject *method, const char *message)
+{
+    Py_INCREF(self);
+    PyObject *transport = Py_XNewRef(self->transport);
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, method);
+    if (result == NULL && transport != NULL
+        && PyObject_TypeCheck(transport, self->st->TransportType)) {
+        fio_bridge_report((FioTransport *)transport, message);
+    }
+    else if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(transport);
+    Py_DECREF(self);
+}
+
 static void
 tls_link_pause_writing(fio_link *link)
 {
     FioTLS *self = tls_of_link(link);
-    Py_XDECREF(
-        tls_link_call(self, self->st->str_pause_writing, NULL, "protocol.pause_writing() failed"));
+    tls_link_flow(self, self->st->str_pause_writing, "protocol.pause_writing() failed");
 }
 
 static void
@@ -119,8 +138,7 @@ tls_link_resume_writing(fio_link *link)
 {
     FioTLS *self = tls_of_link(link);
     PyObject *context = tls_enter(self);
-    Py_XDECREF(tls_link_call(self, self->st->str_resume_writing, NULL,
-                             "protocol.resume_writing() failed"));
+    tls_link_flow(self, self->st->str_resume_writing, "protocol.resume_writing() failed");
     tls_leave(context);
 }
 
@@ -241,14 +259,7 @@ tls_py_write_appdata(FioTLS *self, PyObject *list_of_data)
     if (!tls_is_made(self)) {
         return NULL;
     }
-    PyObject *items = PySequence_Fast(list_of_data, "list_of_data must be iterable");
-    if (items == NULL) {
-        return NULL;
-    }
-    int err = fio_tls_write_items(self, PySequence_Fast_ITEMS(items),
-                                  PySequence_Fast_GET_SIZE(items));
-    Py_DECREF(items);
-    return tls_done(err);
+    return tls_done(fio_tls_write_each(self, list_of_data));
 }
 
 static int
@@ -343,8 +354,9 @@ static PyType_Spec tls_spec = {
 /* -- SSLTransport
  * ------------------------------------------------------------------------------------ */
 
+/* Writes `data`, or with `each` every item of it. */
 static int
-tls_transport_write_items(PyObject *self, PyObject *const *items, Py_ssize_t count)
+tls_transport_write_data(PyObject *self, PyObject *data, bool each)
 {
     fio_state *st = fio_state_of_type(Py_TYPE(self));
     PyObject *protocol = PyObject_GetAttr(self, st->str__ssl_protocol);
@@ -352,10 +364,17 @@ tls_transport_write_items(PyObject *self, PyObject *const *items, Py_ssize_t cou
         return -1;
     }
     int err = 0;
-    /* None after a second close(): asyncio's transport has let go of its protocol then. */
-    if (PyObject_TypeCheck(protocol, st->TLSLinkType)) {
+    if (!PyObject_TypeCheck(protocol, st->TLSLinkType)) {
+        /* None after a second close(): asyncio's transport has let go of its protocol then. */
+        PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '_write_appdata'",
+                     Py_TYPE(protocol)->tp_name);
+        err = -1;
+    }
+    else {
         FioTLS *tls = (FioTLS *)protocol;
-        err = tls_is_made(tls) ? fio_tls_write_items(tls, items, count) : -1;
+        err = !tls_is_made(tls) ? -1
+              : each            ? fio_tls_write_each(tls, data)
+                                : fio_tls_write_one(tls, data);
     }
     Py_DECREF(protocol);
     return err;
@@ -383,7 +402,7 @@ tls_transport_write(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyO
     if (size <= 0) {
         return tls_done((int)size);
     }
-    return tls_done(tls_transport_write_items(self, &data, 1));
+    return tls_done(tls_transport_write_data(self, data, false));
 }
 
 PyDoc_STRVAR(tls_transport_writelines_doc, "writelines($self, list_of_data)\n"
@@ -398,14 +417,7 @@ tls_transport_writelines(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     if (list_of_data == NULL) {
         return NULL;
     }
-    PyObject *items = PySequence_Fast(list_of_data, "list_of_data must be iterable");
-    if (items == NULL) {
-        return NULL;
-    }
-    int err = tls_transport_write_items(self, PySequence_Fast_ITEMS(items),
-                                        PySequence_Fast_GET_SIZE(items));
-    Py_DECREF(items);
-    return tls_done(err);
+    return tls_done(tls_transport_write_data(self, list_of_data, true));
 }
 
 static PyMethodDef tls_transport_methods[] = {

@@ -111,11 +111,15 @@ fio_transport_py_is_closing(FioTransport *self, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(self->stream.wire.closing);
 }
 
-/* Ending a transport needs one more turn of its loop. */
+/* Ending a transport needs one more turn of its loop. On a closed one it fails where asyncio's
+ * does, with what asyncio has done by then. */
 static int
-transport_check_loop(const FioTransport *self)
+transport_check_loop(FioTransport *self)
 {
-    if (self->stream.loop->closed && self->stream.lost_count == 0) {
+    fio_stream *stream = &self->stream;
+    if (stream->loop->closed && stream->lost_count == 0) {
+        stream->wire.closing = true;
+        stream->lost_count += stream->kind->is_socket;
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }
@@ -125,7 +129,7 @@ transport_check_loop(const FioTransport *self)
 PyObject *
 fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    if (transport_check_loop(self) < 0) {
+    if (!self->stream.wire.closing && transport_check_loop(self) < 0) {
         return NULL;
     }
     fio_stream_close(&self->stream);
@@ -148,6 +152,7 @@ fio_transport_py_force_close(FioTransport *self, PyObject *exc)
     if (transport_check_loop(self) < 0) {
         return NULL;
     }
+    fio_stream_flush(&self->stream);
     fio_stream_force_close(&self->stream, fio_none_as_null(exc));
     Py_RETURN_NONE;
 }
@@ -181,10 +186,24 @@ fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    if (!self->stream.wire.closing && self->stream.paused) {
-        fio_stream_resume_reading(&self->stream);
-        fio_transport_log_debug(self, "%r resumes reading");
+    if (self->stream.wire.closing || !self->stream.paused) {
+        Py_RETURN_NONE;
     }
+    if (self->stream.loop->closed) {
+        self->stream.paused = false;
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return NULL;
+    }
+    if (self->context != NULL && !self->one_context) {
+        /* As whoever calls add_reader() on asyncio. */
+        PyObject *context = PyContext_CopyCurrent();
+        if (context == NULL) {
+            return NULL;
+        }
+        Py_SETREF(self->context, context);
+    }
+    fio_stream_resume_reading(&self->stream);
+    fio_transport_log_debug(self, "%r resumes reading");
     Py_RETURN_NONE;
 }
 
@@ -307,7 +326,7 @@ transport_get_eof(FioTransport *self, void *Py_UNUSED(closure))
 PyObject *
 fio_transport_get_conn_lost(FioTransport *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromUnsignedLong(self->stream.lost_count);
+    return PyLong_FromUnsignedLong(self->stream.lost_count + self->stream.lost_writes);
 }
 
 PyObject *

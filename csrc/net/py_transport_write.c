@@ -12,7 +12,8 @@ int
 fio_transport_count_lost_write(FioTransport *self)
 {
     int result = 0;
-    if (self->stream.lost_count >= WRITE_LOG_THRESHOLD) {
+    /* asyncio's _conn_lost counts both. */
+    if (self->stream.lost_writes + (self->stream.lost_count > 0) >= WRITE_LOG_THRESHOLD) {
         const char *text = self->stream.kind->is_socket
                                ? "socket.send() raised exception."
                                : "pipe closed by peer or os.write(pipe, data) raised exception.";
@@ -20,8 +21,8 @@ fio_transport_count_lost_write(FioTransport *self)
         Py_XDECREF(none);
         result = none == NULL ? -1 : 0;
     }
-    if (self->stream.lost_count < UINT32_MAX) {
-        self->stream.lost_count++;
+    if (self->stream.lost_writes < UINT32_MAX - 1) {
+        self->stream.lost_writes++;
     }
     return result;
 }

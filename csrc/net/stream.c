@@ -114,6 +114,9 @@ fio_stream_resume_reading(fio_stream *stream)
     if (stream->paused) {
         stream->paused = false;
         fio_stream_update_watch(stream);
+        if (stream->kind->resumed != NULL && fio_stream_is_reading(stream)) {
+            stream->kind->resumed(stream);
+        }
     }
 }
 
@@ -206,12 +209,15 @@ stream_on_ready(fio_watch *watch, int events)
 {
     fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
     PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    bool before = stream->unattended;
+    stream->unattended = true;
     if ((events & UV_READABLE) != 0 && fio_stream_is_reading(stream)) {
         stream_on_readable(stream);
     }
     if ((events & UV_WRITABLE) != 0 && stream->blocked) {
         fio_stream_on_writable(stream);
     }
+    stream->unattended = before;
     Py_DECREF(owner);
 }
 

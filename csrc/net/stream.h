@@ -41,6 +41,8 @@ typedef struct {
     int (*send_step)(fio_stream *stream);
     /* A stream of messages: empties that queue. Else NULL. */
     void (*drop_output)(fio_stream *stream);
+    /* Reading goes on after a pause: the poll may know nothing of what waits. Else NULL. */
+    void (*resumed)(fio_stream *stream);
     const char *read_error;  /* messages for failed() */
     const char *write_error; /* likewise */
     bool is_socket;          /* recv and sendmsg; else read and writev */
@@ -80,7 +82,8 @@ struct fio_stream {
     uint32_t chunk_head;  /* index of the first */
     uint32_t chunk_count;
     uint32_t chunk_capacity;
-    uint32_t lost_count;     /* > 0: finish() was called; then counts writes to nowhere */
+    uint32_t lost_count;     /* > 0: finish() was called */
+    uint32_t lost_writes;    /* writes to nowhere */
     size_t queued;           /* bytes in the chunks */
     struct fio_ahead *ahead; /* what was read and waits for its turn (stream_ahead.c), or NULL */
     size_t high_water;
@@ -96,6 +99,7 @@ struct fio_stream {
     bool link_paused;   /* pause_writing() was called last */
     bool in_flush;      /* guards against flushing from within */
     bool holds_owner;   /* the reference of a watched descriptor */
+    bool unattended;    /* the loop has come to us: nobody's call, nobody's context */
     uint32_t bulk_size; /* of the object the next large read goes into, or 0 (bridge.c) */
 };
 

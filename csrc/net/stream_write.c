@@ -414,13 +414,14 @@ fio_stream_flush(fio_stream *stream)
         if (status > 0 || err == EINTR) {
             continue;
         }
-        stream->in_flush = false;
         if (status == 0 || err == EAGAIN || err == EWOULDBLOCK) {
             stream->blocked = true;
             fio_stream_update_watch(stream);
-            return;
         }
-        stream->kind->failed(stream, err, stream->kind->write_error);
+        else {
+            stream->kind->failed(stream, err, stream->kind->write_error);
+        }
+        stream->in_flush = false;
         return;
     }
     stream->in_flush = false;
@@ -434,7 +435,10 @@ stream_on_turn_end(fio_turn_end *work)
 {
     fio_stream *stream = FIO_CONTAINER_OF(work, fio_stream, turn_end);
     PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    bool before = stream->unattended;
+    stream->unattended = true;
     fio_stream_flush(stream);
+    stream->unattended = before;
     Py_DECREF(owner);
 }
 
@@ -464,8 +468,9 @@ fio_stream_on_writable(fio_stream *stream)
     if (!stream->blocked) {
         fio_stream_update_watch(stream);
     }
-    if (stream->lost_count == 0 && stream->link_paused
-        && fio_stream_unsent(stream) <= stream->low_water) {
+    /* asyncio: a pipe's writer goes on only once all is out. */
+    size_t low_water = stream->kind->is_socket ? stream->low_water : 0;
+    if (stream->lost_count == 0 && stream->link_paused && fio_stream_unsent(stream) <= low_water) {
         stream_pause_link(stream, false);
         stream_finish_closing(stream);
     }
@@ -488,9 +493,10 @@ fio_stream_commit(fio_stream *stream)
         fio_stream_drop_output(stream);
         return;
     }
-    /* A pipe has nothing to gain: its reader is told of bytes one by one anyway. */
-    if (!stream->kind->is_socket || stream->queued >= WRITE_DIRECT_SIZE || unsent >= WRITE_CORK_SIZE
-        || unsent > stream->high_water) {
+    /* A pipe has nothing to gain: its reader is told of bytes one by one anyway. And outside of a
+     * run nobody knows whether there will be another turn. */
+    if (!stream->kind->is_socket || !stream->loop->running || stream->queued >= WRITE_DIRECT_SIZE
+        || unsent >= WRITE_CORK_SIZE || unsent > stream->high_water) {
         fio_stream_flush(stream);
         fio_stream_check_high_water(stream);
         return;

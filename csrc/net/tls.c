@@ -31,9 +31,14 @@ tls_fatal(FioTLS *self)
     if (!PyErr_ExceptionMatches(PyExc_Exception)) {
         return -1;
     }
+    /* Its log record asks for the exception being handled. */
+    PyObject *outer = PyErr_GetHandledException();
     PyObject *exc = PyErr_GetRaisedException();
+    PyErr_SetHandledException(exc);
     PyObject *none = PyObject_CallMethod((PyObject *)self, "_fatal_error", "Os", exc,
                                          "Fatal error on SSL protocol");
+    PyErr_SetHandledException(outer);
+    Py_XDECREF(outer);
     Py_DECREF(exc);
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
@@ -196,21 +201,51 @@ tls_takes_writes(const FioTLS *self)
            || tls_in_state(self, self->st->tls_DO_HANDSHAKE);
 }
 
-/* Writes each of the `count` objects at `items` (asyncio: sslproto._write_appdata). */
-int
-fio_tls_write_items(FioTLS *self, PyObject *const *items, Py_ssize_t count)
+/* Sends what was encrypted; `err`: of the writes before. */
+static int
+tls_end_writes(FioTLS *self, int err)
 {
-    if (!tls_takes_writes(self)) {
-        return tls_call(self, self->st->str__write_after_close);
-    }
-    int err = 0;
-    for (Py_ssize_t i = 0; i < count && err == 0; i++) {
-        err = tls_write_buffer(self, items[i]);
-    }
     if (err == 0 && tls_in_state(self, self->st->tls_WRAPPED)) {
         err = fio_tls_process_outgoing(self);
     }
     return err < 0 ? tls_fatal(self) : 0;
+}
+
+int
+fio_tls_write_one(FioTLS *self, PyObject *data)
+{
+    if (!tls_takes_writes(self)) {
+        return tls_call(self, self->st->str__write_after_close);
+    }
+    return tls_end_writes(self, tls_write_buffer(self, data));
+}
+
+int
+fio_tls_write_each(FioTLS *self, PyObject *iterable)
+{
+    if (!tls_takes_writes(self)) {
+        return tls_call(self, self->st->str__write_after_close);
+    }
+    PyObject *iterator = PyObject_GetIter(iterable);
+    if (iterator == NULL) {
+        return -1;
+    }
+    int err = 0;
+    PyObject *item = NULL;
+    while (err == 0 && (item = PyIter_Next(iterator)) != NULL) {
+        if (PyObject_Size(item) < 0) {
+            /* The caller's mistake, not the connection's: what came before goes with the next. */
+            Py_DECREF(item);
+            break;
+        }
+        err = tls_write_buffer(self, item);
+        Py_DECREF(item);
+    }
+    Py_DECREF(iterator);
+    if (err == 0 && PyErr_Occurred()) {
+        return -1;
+    }
+    return tls_end_writes(self, err);
 }
 
 /* -- incoming
@@ -287,31 +322,49 @@ tls_deliver(FioTLS *self, PyObject *data)
     return none == NULL ? -1 : 0;
 }
 
+/* All that has arrived: mostly one record. Of one that came in pieces the library holds the first,
+ * so that it gives more than is waiting. */
+static PyObject *
+tls_read_all(FioTLS *self, Py_ssize_t waiting, bool *closed)
+{
+    bool single = waiting <= TLS_RECORD_SIZE;
+    PyObject *data = single ? tls_read_record(self, waiting, closed)
+                            : tls_read_records(self, waiting, closed);
+    bool more = data != NULL
+                && (single ? PyBytes_GET_SIZE(data) > 0 : PyBytes_GET_SIZE(data) == waiting);
+    while (more && !*closed && (waiting = fio_tls_waiting(self)) > 0) {
+        PyObject *rest = tls_read_records(self, waiting, closed);
+        if (rest == NULL) {
+            Py_DECREF(data);
+            return NULL;
+        }
+        more = PyBytes_GET_SIZE(rest) == waiting;
+        PyBytes_ConcatAndDel(&data, rest); /* NULL with MemoryError when it fails */
+        more = more && data != NULL;
+    }
+    if (waiting < 0) {
+        Py_CLEAR(data);
+    }
+    return data;
+}
+
+/* One data_received() for all of it, whatever it does to the connection (asyncio:
+ * sslproto._do_read__copied). */
 static int
 tls_read_copied(FioTLS *self)
 {
     bool closed = false;
-    while (!closed && !self->app_reading_paused) {
-        Py_ssize_t waiting = fio_tls_waiting(self);
-        if (waiting <= 0) {
-            return waiting < 0 ? -1 : 0;
-        }
-        PyObject *data = waiting <= TLS_RECORD_SIZE ? tls_read_record(self, waiting, &closed)
-                                                    : tls_read_records(self, waiting, &closed);
-        if (data == NULL) {
-            return -1;
-        }
-        bool empty = PyBytes_GET_SIZE(data) == 0;
-        int err = empty ? 0 : tls_deliver(self, data);
-        Py_DECREF(data);
-        if (err < 0) {
-            return -1;
-        }
-        if (empty && !closed) {
-            return 0; /* only part of a record is there */
-        }
+    Py_ssize_t waiting = fio_tls_waiting(self);
+    if (waiting <= 0) {
+        return waiting < 0 ? -1 : 0;
     }
-    return closed ? tls_on_close_notify(self) : 0;
+    PyObject *data = tls_read_all(self, waiting, &closed);
+    if (data == NULL) {
+        return -1;
+    }
+    int err = PyBytes_GET_SIZE(data) == 0 ? 0 : tls_deliver(self, data);
+    Py_DECREF(data);
+    return err == 0 && closed ? tls_on_close_notify(self) : err;
 }
 
 /* Fills the protocol's own buffer: how many bytes; *closed as above. */
@@ -345,12 +398,22 @@ tls_fill(FioTLS *self, PyObject *buffer, bool *closed, bool *full)
     return waiting < 0 ? -1 : size;
 }
 
+static bool
+tls_delivers(const FioTLS *self)
+{
+    return tls_in_state(self, self->st->tls_WRAPPED) || tls_in_state(self, self->st->tls_FLUSHING);
+}
+
 static int
 tls_read_buffered(FioTLS *self)
 {
     bool closed = false;
     bool full = true;
-    while (full && !closed && !self->app_reading_paused && self->app_protocol != Py_None) {
+    while (full && !closed && !self->app_reading_paused && self->app_protocol != Py_None
+           && tls_delivers(self)) {
+        if (!self->app_is_buffered) {
+            return tls_read_copied(self); /* the rest is the new protocol's */
+        }
         Py_ssize_t waiting = fio_tls_waiting(self);
         if (waiting <= 0) {
             return waiting < 0 ? -1 : 0;
@@ -369,14 +432,14 @@ tls_read_buffered(FioTLS *self)
             return -1;
         }
     }
-    return closed ? tls_on_close_notify(self) : 0;
+    return closed && tls_delivers(self) ? tls_on_close_notify(self) : 0;
 }
 
 /* asyncio: sslproto._do_read */
 int
 fio_tls_do_read(FioTLS *self)
 {
-    if (!tls_in_state(self, self->st->tls_WRAPPED) && !tls_in_state(self, self->st->tls_FLUSHING)) {
+    if (!tls_delivers(self)) {
         return 0;
     }
     int err = 0;

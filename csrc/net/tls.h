@@ -70,7 +70,9 @@ FIO_MUST_CHECK int fio_tls_do_read(FioTLS *tls);
 FIO_MUST_CHECK int fio_tls_do_write(FioTLS *tls);
 FIO_MUST_CHECK int fio_tls_process_outgoing(FioTLS *tls);
 /* asyncio: SSLProtocol._write_appdata; errors of the connection are dealt with inside. */
-FIO_MUST_CHECK int fio_tls_write_items(FioTLS *tls, PyObject *const *items, Py_ssize_t count);
+FIO_MUST_CHECK int fio_tls_write_one(FioTLS *tls, PyObject *data);
+/* Errors of the iterable, and of items that have no len(), are the caller's. */
+FIO_MUST_CHECK int fio_tls_write_each(FioTLS *tls, PyObject *iterable);
 
 /* -- net/py_tls.c
  * ---------------------------------------------------------------------------------- */

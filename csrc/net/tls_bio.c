@@ -16,12 +16,19 @@ bio_pending(FioTLS *tls, PyObject *bio)
     return size;
 }
 
-/* The object that does the work: SSLObject's methods are Python wrappers of its methods. */
+/* The object that does the work: SSLObject's methods are Python wrappers of its methods. A
+ * context's sslobject_class may have wrappers of its own. */
 static PyObject *
 tls_engine(FioTLS *tls)
 {
     if (tls->engine == NULL) {
-        tls->engine = PyObject_GetAttr(tls->sslobj, tls->st->str__sslobj);
+        PyObject *usual = fio_lazy_ssl_SSLObject(tls->st);
+        if (usual == NULL) {
+            return NULL;
+        }
+        bool wraps = (PyObject *)Py_TYPE(tls->sslobj) == usual;
+        tls->engine = wraps ? PyObject_GetAttr(tls->sslobj, tls->st->str__sslobj)
+                            : Py_NewRef(tls->sslobj);
     }
     return tls->engine;
 }

@@ -91,9 +91,21 @@ transport_soon(FioTransport *self, PyObject *callback, PyObject *arg)
     if (callback == NULL) {
         return -1;
     }
-    PyObject *handle = fio_loop_call_soon(self->stream.loop, callback, arg,
-                                          self->one_context ? self->context : NULL);
+    PyObject *context = NULL;
+    if (self->one_context) {
+        context = Py_NewRef(self->context);
+    }
+    else if (self->stream.unattended && self->context != NULL) {
+        /* asyncio: a copy of the reader's, for it is called out of that. */
+        context = PyContext_Copy(self->context);
+        if (context == NULL) {
+            Py_DECREF(callback);
+            return -1;
+        }
+    }
+    PyObject *handle = fio_loop_call_soon(self->stream.loop, callback, arg, context);
     Py_DECREF(callback);
+    Py_XDECREF(context);
     Py_XDECREF(handle);
     return handle == NULL ? -1 : 0;
 }
@@ -516,8 +528,9 @@ transport_is_fatal(PyObject *exc)
            || PyErr_GivenExceptionMatches(exc, PyExc_SystemExit);
 }
 
-void
-fio_transport_fatal(FioTransport *self, const char *message)
+/* fio_transport_fatal() where nothing more can be sent. */
+static void
+transport_fatal_now(FioTransport *self, const char *message)
 {
     PyObject *exc = PyErr_GetRaisedException();
     fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
@@ -539,12 +552,22 @@ fio_transport_fatal(FioTransport *self, const char *message)
 }
 
 void
+fio_transport_fatal(FioTransport *self, const char *message)
+{
+    /* What was written before is under way on asyncio. */
+    PyObject *exc = PyErr_GetRaisedException();
+    fio_stream_flush(&self->stream);
+    PyErr_SetRaisedException(exc);
+    transport_fatal_now(self, message);
+}
+
+void
 fio_transport_failed(fio_stream *stream, int err, const char *message)
 {
     if (err != 0) {
         fio_raise_errno(err);
     }
-    fio_transport_fatal(fio_transport_of_stream(stream), message);
+    transport_fatal_now(fio_transport_of_stream(stream), message);
 }
 
 static void

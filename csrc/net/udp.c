@@ -320,24 +320,91 @@ datagram_drained(fio_stream *stream)
 /* -- receiving ------------------------------------------------------------------------------------
  */
 
+/* Steals both; NULL: an exception is set. */
 static void
-datagram_deliver(FioDatagram *self, const char *data, size_t size, const struct msghdr *header)
+datagram_call(FioDatagram *self, FIO_STEALS PyObject *data, FIO_STEALS PyObject *address)
 {
     FioTransport *transport = &self->super;
-    PyObject *args[] = {PyBytes_FromStringAndSize(data, (Py_ssize_t)size), NULL};
-    if (args[0] != NULL) {
-        args[1] = datagram_sender(self, header->msg_name, header->msg_namelen);
-    }
+    PyObject *args[] = {data, address};
     PyObject *none = NULL;
-    if (args[1] != NULL) {
+    if (data != NULL && address != NULL) {
         none = fio_bridge_call(transport, transport->st->str_datagram_received, args, 2);
     }
     if (none == NULL) {
         fio_bridge_report(transport, "Exception in callback DatagramTransport.datagram_received()");
     }
     Py_XDECREF(none);
-    Py_XDECREF(args[0]);
-    Py_XDECREF(args[1]);
+    Py_XDECREF(data);
+    Py_XDECREF(address);
+}
+
+/* Reading was paused, or the run ends, with more taken from the kernel than was delivered. */
+static void
+datagram_hold(FioDatagram *self, FIO_STEALS PyObject *data, FIO_STEALS PyObject *address)
+{
+    PyObject *pair = data == NULL || address == NULL ? NULL : PyTuple_Pack(2, data, address);
+    if (pair != NULL && self->held == NULL) {
+        self->held = PyList_New(0);
+    }
+    if (pair == NULL || self->held == NULL || PyList_Append(self->held, pair) < 0) {
+        fio_bridge_report(&self->super, "No memory for a datagram");
+    }
+    Py_XDECREF(pair);
+    Py_XDECREF(data);
+    Py_XDECREF(address);
+}
+
+static bool
+datagram_is_delivering(const FioDatagram *self)
+{
+    return fio_stream_is_reading(&self->super.stream) && self->super.stream.loop->fatal == NULL;
+}
+
+static bool
+datagram_holds_some(const FioDatagram *self)
+{
+    return self->held != NULL && PyList_GET_SIZE(self->held) > 0;
+}
+
+static void
+datagram_deliver(FioDatagram *self, const char *data, size_t size, const struct msghdr *header)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    PyObject *address = NULL;
+    if (bytes != NULL) {
+        address = datagram_sender(self, header->msg_name, header->msg_namelen);
+    }
+    if (FIO_LIKELY(datagram_is_delivering(self))) {
+        datagram_call(self, bytes, address);
+    }
+    else {
+        datagram_hold(self, bytes, address);
+    }
+}
+
+/* fio_stream_kind.resumed: what is held comes in a turn of its own, as from the poll. */
+static void
+datagram_resumed(fio_stream *stream)
+{
+    if (datagram_holds_some(datagram_of_stream(stream))) {
+        fio_watch_repeat(&stream->watch, UV_READABLE);
+    }
+}
+
+/* Delivers what is held; false: not all of it, or nothing more is wanted. */
+static bool
+datagram_deliver_held(FioDatagram *self)
+{
+    while (datagram_holds_some(self) && datagram_is_delivering(self)) {
+        PyObject *pair = Py_NewRef(PyList_GET_ITEM(self->held, 0));
+        if (PyList_SetSlice(self->held, 0, 1, NULL) < 0) {
+            fio_bridge_report(&self->super, "No memory for a datagram");
+        }
+        datagram_call(self, Py_NewRef(PyTuple_GET_ITEM(pair, 0)),
+                      Py_NewRef(PyTuple_GET_ITEM(pair, 1)));
+        Py_DECREF(pair);
+    }
+    return !datagram_holds_some(self) && datagram_is_delivering(self);
 }
 
 /* One recvmmsg(2); true when there may be more. */
@@ -371,7 +438,7 @@ datagram_receive_batch(FioDatagram *self, char *slab)
         return false;
     }
     (void)fio_loop_keep_slab(stream->loop);
-    for (int i = 0; i < count && fio_stream_is_open(stream); i++) {
+    for (int i = 0; i < count && !stream->wire.closing; i++) {
         datagram_deliver(self, pieces[i].iov_base, headers[i].msg_len, &headers[i].msg_hdr);
     }
     fio_loop_return_slab(stream->loop, slab);
@@ -388,11 +455,13 @@ datagram_read(fio_stream *stream)
         fio_transport_fatal(&self->super, "Fatal read error on datagram transport");
         return;
     }
-    for (int reads = 0; reads < DATAGRAM_READS_A_TURN && slab != NULL; reads++) {
-        if (!datagram_receive_batch(self, slab) || !fio_stream_is_reading(stream)) {
-            return;
-        }
+    bool more = datagram_deliver_held(self);
+    for (int reads = 0; reads < DATAGRAM_READS_A_TURN && slab != NULL && more; reads++) {
+        more = datagram_receive_batch(self, slab) && datagram_is_delivering(self);
         slab = fio_loop_slab(stream->loop);
+    }
+    if (fio_stream_is_reading(stream)) {
+        datagram_resumed(stream); /* in the next run */
     }
 }
 
@@ -407,6 +476,7 @@ const fio_stream_kind fio_datagram_kind = {
     .read = datagram_read,
     .send_step = datagram_send_step,
     .drop_output = datagram_drop_output,
+    .resumed = datagram_resumed,
     .read_error = "Fatal read error on datagram transport",
     .write_error = "Fatal write error on datagram transport",
     .is_socket = true,
@@ -423,6 +493,7 @@ fio_datagram_traverse(FioDatagram *self, visitproc visit, void *arg)
         Py_VISIT(self->peers[i].object);
     }
     Py_VISIT(self->address);
+    Py_VISIT(self->held);
     return fio_transport_traverse(&self->super, visit, arg);
 }
 
@@ -435,5 +506,6 @@ fio_datagram_clear(FioDatagram *self)
     PyMem_Free(self->peers);
     self->peers = NULL;
     Py_CLEAR(self->address);
+    Py_CLEAR(self->held);
     return fio_transport_clear(&self->super);
 }

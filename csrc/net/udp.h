@@ -33,6 +33,7 @@ typedef struct {
     bool connected;
     fio_datagram_peer *peers; /* owned, FIO_DATAGRAM_PEERS of them, or NULL */
     size_t last_peer;         /* index of the one looked at last */
+    PyObject *held; /* owned list of (data, address): taken from the kernel, not delivered; NULL */
 } FioDatagram;
 
 extern const fio_stream_kind fio_datagram_kind;

@@ -12,28 +12,8 @@ import tempfile
 import warnings
 
 import pytest
-import trustme
 
 LOOPBACK = ("127.0.0.1", 0)
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-def server_context(authority):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def client_context(authority):
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
 
 
 class Peer(asyncio.Protocol):

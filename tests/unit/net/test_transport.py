@@ -214,7 +214,7 @@ def test_loop_closed_with_the_transport_open():
         with pytest.raises(RuntimeError, match="Event loop is closed"):
             transport.close()
         reference = weakref.ref(transport)
-        with pytest.warns(ResourceWarning, match="unclosed transport <Transport fd="):
+        with pytest.warns(ResourceWarning, match="unclosed transport <Transport closing fd="):
             del transport
             gc.collect()
         gc.collect()  # what caught the warning has its source
