@@ -13,6 +13,8 @@ import ssl
 
 import pytest
 
+import fastaio
+
 LOOPBACK = ("127.0.0.1", 0)
 
 
@@ -270,7 +272,8 @@ def test_a_write_to_a_closing_pipe_is_dropped_alone(run):
     run(main())
 
 
-def test_the_ends_of_pipes_come_before_the_exit_seen_with_them(run):
+def told_of_a_child(factory):
+    """In which order a protocol hears of a child's end and of its pipe's, seen in one poll."""
     told = []
 
     class Process(asyncio.SubprocessProtocol):
@@ -296,8 +299,14 @@ def test_the_ends_of_pipes_come_before_the_exit_seen_with_them(run):
         await protocol.lost
         transport.close()
 
-    run(main())
-    assert told == [1, "exit"]
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+    return told
+
+
+def test_the_end_of_a_child_and_of_its_pipe():
+    """How many turns lie between the two differs with the version."""
+    assert told_of_a_child(fastaio.Loop) == told_of_a_child(asyncio.SelectorEventLoop)
 
 
 # -- signals --------------------------------------------------------------------------------------

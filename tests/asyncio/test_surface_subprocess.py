@@ -386,6 +386,7 @@ def test_other_children_are_left_alone(run):
 def test_no_descriptor_is_left(run):
     async def main():
         await output_of("true", stdin=PIPE)  # whatever is made once
+        await asyncio.sleep(0.001)  # likewise what a loop opens when it waits for the first time
         gc.collect()
         before = len(os.listdir("/proc/self/fd"))
         await asyncio.gather(*(output_of("true", stdin=PIPE, stderr=PIPE) for _ in range(10)))
