@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import os
 import socket
+import ssl
 import sys
 import textwrap
 from collections.abc import Callable, Coroutine
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 import fastaio
 
@@ -203,6 +205,58 @@ async def datagrams_without_a_turn_between() -> bool:
     return seen[:2] == [b"1", b"22"]
 
 
+async def error_within_sendto() -> bool:
+    errors = []
+
+    class Sender(asyncio.DatagramProtocol):
+        def error_received(self, exc: Exception) -> None:
+            errors.append(exc)
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Sender, ("127.0.0.1", 0))
+    transport.sendto(b"x", ("127.0.0.1", 0))
+    told = bool(errors)
+    transport.close()
+    await asyncio.sleep(0)
+    assert errors
+    return told
+
+
+async def turn_between_full_buffers() -> bool:
+    """Whether call_soon() from buffer_updated() runs before the last of them, over TLS."""
+    loop = asyncio.get_running_loop()
+    seen: list[object] = []
+    lost = loop.create_future()
+
+    class Receiver(asyncio.BufferedProtocol):
+        buffer = bytearray(4)
+
+        def get_buffer(self, sizehint: int) -> bytearray:
+            return self.buffer
+
+        def buffer_updated(self, nbytes: int) -> None:
+            seen.append(nbytes)
+            loop.call_soon(seen.append, "soon")
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set_result(None)
+
+    authority = trustme.CA()
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    server = await loop.create_server(Receiver, "127.0.0.1", 0, ssl=ours)
+    address = server.sockets[0].getsockname()
+    _, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname="localhost")
+    writer.write(b"ten bytes.")
+    writer.close()
+    await writer.wait_closed()
+    await lost
+    server.close()
+    return seen[:3] != [4, 4, 2]
+
+
 DIFFERENCES = [
     Difference(
         "Timers of the same time",
@@ -215,7 +269,7 @@ DIFFERENCES = [
         "Gathered output",
         "``transport.write()`` hands bytes to the kernel at the end of the loop's turn (or at once "
         "when 64 KiB have gathered), where asyncio's does within the call. Pipes are written to at "
-        "once.",
+        "once, and so is everything while the loop does not run.",
         arrived_within_write,
         True,
         False,
@@ -236,6 +290,24 @@ DIFFERENCES = [
         datagrams_without_a_turn_between,
         False,
         True,
+    ),
+    Difference(
+        "Errors of datagrams",
+        "``sendto()`` gathers, too: ``error_received()`` is called, and a wrong address noticed, "
+        "at the end of the turn and not within the call, and of errors that the kernel has for "
+        "several datagrams of a turn one may be told for all. After ``close()`` nothing more is "
+        "sent, also where asyncio's unconnected transport sends up to the turn's end.",
+        error_within_sendto,
+        True,
+        False,
+    ),
+    Difference(
+        "BufferedProtocol over TLS",
+        "A buffer that was filled is asked for again and filled with the rest at once; asyncio's "
+        "loop does so in later turns, and loses what is left where the connection ends before.",
+        turn_between_full_buffers,
+        True,
+        False,
     ),
     Difference(
         "The end of a stream",
