@@ -32,20 +32,25 @@ def grid(title: str, rows: Mapping[str, Mapping[str, float]], columns: list[str]
     return "\n".join([rule, text[0], rule, *(line.rstrip() for line in text[1:]), rule])
 
 
+def folded(command: str) -> str:
+    """A command in lines that a shell takes together."""
+    lines = [""]
+    for word in map(shlex.quote, shlex.split(command)):
+        if len(lines[-1]) + len(word) > LINE:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n        ".join(lines)
+
+
 def origin(result: Mapping[str, Any]) -> str:
     """Where and with what a result was measured."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     text = (
         f"{result['date']}, {machine['cpu']} ({machine['cpus']} CPUs), Linux {machine['kernel']},"
-        f" Python {machine['python']}; {versions}. The command:"
+        f" Python {machine['python']}; {versions}. Measured by:"
     )
-    lines = [""]
-    for word in map(shlex.quote, shlex.split(result["command"])):
-        if len(lines[-1]) + len(word) > LINE:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
-    shell = " \\\n        ".join(lines)
+    shell = "\n    ".join(map(folded, result["command"].splitlines()))
     return f"{textwrap.fill(text, 98)}\n\n::\n\n    {shell}"
 
 

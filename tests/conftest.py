@@ -1,7 +1,10 @@
-"""For all tests: what the garbage collector need not look at again, and an end for what hangs."""
+"""For all tests: what the garbage collector need not look at again, an end for what hangs, and
+``@pytest.mark.without_debug`` for those that assert what asyncio's debug mode changes: under
+``python -X dev`` loops are made without it there."""
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import gc
 
@@ -24,3 +27,9 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     if isinstance(node, pytest.Item) and stderr is not None:
         timeout = float(node.config.getini("faulthandler_timeout"))
         faulthandler.dump_traceback_later(timeout, exit=True, file=stderr)
+
+
+@pytest.fixture(autouse=True)
+def without_debug(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("without_debug") is not None:
+        monkeypatch.setattr(asyncio.coroutines, "_is_debug_mode", lambda: False)

@@ -95,6 +95,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ms", type=int, default=500, help="of load a round (default 500)")
     parser.add_argument("--list", action="store_true", help="print the rows' names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the rows of that FILE which are not run now"
+    )
     return parser.parse_args(argv)
 
 
@@ -117,6 +120,10 @@ def verdict(figures: dict[str, dict[str, float]]) -> list[str]:
         elif not behind:
             lines.append(f"met           no row of {len(both)} is behind {rival}")
     return lines
+
+
+def in_order(figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {name: figures[name] for name in ROWS if name in figures}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,11 +153,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, got in troubles.items():
         for loop, text in got.items():
             print(f"  blank: {name}, {loop}: {text}")
+    command = shlex.join(["python", "-m", "benchmarks.micro", *(argv or sys.argv[1:])])
+    if args.keep and args.json and args.json.exists():
+        before = json.loads(args.json.read_text())
+        command = f"{before['command']}\n{command}"
+        figures = in_order({**before["rows"], **figures})
+        troubles = {**before["troubles"], **troubles}
     lines = verdict(figures)
     print("\n" + "\n".join(lines))
     if args.json:
         result = {
-            "command": shlex.join(["python", "-m", "benchmarks.micro", *(argv or sys.argv[1:])]),
+            "command": command,
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "machine": machine(),
             "versions": versions(),

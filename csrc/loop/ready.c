@@ -82,6 +82,9 @@ int
 fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg)
 {
     fio_ready_ring *ring = &loop->ready;
+    if (loop->running && ring->count >= FIO_QUEUE_IS_LONG) {
+        return 0;
+    }
     for (size_t i = ring->head; i != ring->head + ring->count; i++) {
         uintptr_t item = ring->items[i & (ring->capacity - 1)];
         int result = 0;

@@ -5,6 +5,10 @@
 
 #include "loop/callback.h"
 
+/* So many entries of a queue, and the collector does not go over them while the loop runs: a
+ * running loop is alive, and all that waits in it. Fewer are gone over, for gc.get_referrers(). */
+#define FIO_QUEUE_IS_LONG 1024
+
 FIO_MUST_CHECK int fio_ready_grow(fio_ready_ring *ring);
 
 /* Room for `count` more entries: 0, or -1 with MemoryError set. */

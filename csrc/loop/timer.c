@@ -431,6 +431,9 @@ fio_timers_list(FioLoop *loop)
 int
 fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg)
 {
+    if (loop->running && loop->timers.size >= FIO_QUEUE_IS_LONG) {
+        return 0;
+    }
     for (Py_ssize_t i = 0; i < loop->timers.size; i++) {
         PyObject *handle = fio_timer_handle_of(loop->timers.items[i].timer);
         int result = handle == NULL ? 0 : fio_handle_visit(handle, visit, arg);

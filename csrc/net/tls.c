@@ -261,8 +261,8 @@ tls_on_close_notify(FioTLS *self)
                : 0;
 }
 
-/* Decrypts record by record into one bytes object no larger than the ciphertext. *closed: the
- * close_notify was met. An empty result means nothing was complete. */
+/* Decrypts record by record into one bytes object of at most `room`. *closed: the close_notify was
+ * met. An empty result means nothing was complete. */
 static PyObject *
 tls_read_records(FioTLS *self, Py_ssize_t room, bool *closed)
 {
@@ -323,26 +323,28 @@ tls_deliver(FioTLS *self, PyObject *data)
 }
 
 /* All that has arrived: mostly one record. Of one that came in pieces the library holds the first,
- * so that it gives more than is waiting. */
+ * and gives up to a record more than is waiting. */
 static PyObject *
 tls_read_all(FioTLS *self, Py_ssize_t waiting, bool *closed)
 {
-    bool single = waiting <= TLS_RECORD_SIZE;
-    PyObject *data = single ? tls_read_record(self, waiting, closed)
-                            : tls_read_records(self, waiting, closed);
-    bool more = data != NULL
-                && (single ? PyBytes_GET_SIZE(data) > 0 : PyBytes_GET_SIZE(data) == waiting);
-    while (more && !*closed && (waiting = fio_tls_waiting(self)) > 0) {
-        PyObject *rest = tls_read_records(self, waiting, closed);
-        if (rest == NULL) {
-            Py_DECREF(data);
-            return NULL;
-        }
-        more = PyBytes_GET_SIZE(rest) == waiting;
-        PyBytes_ConcatAndDel(&data, rest); /* NULL with MemoryError when it fails */
-        more = more && data != NULL;
+    if (waiting > TLS_RECORD_SIZE) {
+        return tls_read_records(self, waiting + TLS_RECORD_SIZE, closed);
     }
-    if (waiting < 0) {
+    PyObject *data = tls_read_record(self, waiting, closed);
+    if (data == NULL || *closed || PyBytes_GET_SIZE(data) == 0) {
+        return data;
+    }
+    waiting = fio_tls_waiting(self);
+    if (waiting > 0) {
+        PyObject *rest = tls_read_records(self, waiting + TLS_RECORD_SIZE, closed);
+        if (rest == NULL) {
+            Py_CLEAR(data);
+        }
+        else {
+            PyBytes_ConcatAndDel(&data, rest); /* NULL with MemoryError when it fails */
+        }
+    }
+    else if (waiting < 0) {
         Py_CLEAR(data);
     }
     return data;

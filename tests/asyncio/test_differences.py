@@ -373,6 +373,7 @@ def rewritten(page: str) -> str:
     return before + generated() + after
 
 
+@pytest.mark.without_debug
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.title)
 @pytest.mark.parametrize("name", ["asyncio", "fastaio"])
 def test_difference(difference: Difference, name: str) -> None:

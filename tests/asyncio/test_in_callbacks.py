@@ -304,6 +304,7 @@ def told_of_a_child(factory):
     return told
 
 
+@pytest.mark.without_debug
 def test_the_end_of_a_child_and_of_its_pipe():
     """How many turns lie between the two differs with the version."""
     assert told_of_a_child(fastaio.Loop) == told_of_a_child(asyncio.SelectorEventLoop)

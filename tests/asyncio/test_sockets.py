@@ -343,6 +343,7 @@ def test_nothing_asked(run, pair):
     run(main())
 
 
+@pytest.mark.without_debug
 def test_socket_with_a_timeout(run, pair):
     """It is waited for where it is used, as by its own methods."""
     a, b = pair
@@ -374,6 +375,7 @@ def test_socket_with_a_timeout(run, pair):
     listener.close()
 
 
+@pytest.mark.without_debug
 def test_descriptor_of_a_transport(run, pair):
     a, b = pair
 

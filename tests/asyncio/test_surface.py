@@ -160,6 +160,7 @@ def test_run_in_executor_refuses_coroutines_in_debug_mode(loop):
         loop.run_in_executor(None, coroutine)
 
 
+@pytest.mark.without_debug
 def test_default_exception_handler(caplog):
     async def main():
         loop = asyncio.get_running_loop()

@@ -13,6 +13,8 @@ import warnings
 
 import pytest
 
+pytestmark = pytest.mark.without_debug  # in which failed handshakes are reported, too
+
 LOOPBACK = ("127.0.0.1", 0)
 
 

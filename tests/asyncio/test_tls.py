@@ -96,6 +96,7 @@ def test_extra_info(run, server_context, client_context):
     run(main())
 
 
+@pytest.mark.without_debug
 def test_untrusted_certificate_is_refused(run, server_context):
     async def main():
         reports = []

@@ -144,6 +144,7 @@ def test_loop_before_it_runs(loop):
     assert loop._check_running() is None
 
 
+@pytest.mark.without_debug
 def test_loop_while_it_runs(run):
     async def main():
         loop = asyncio.get_running_loop()

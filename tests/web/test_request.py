@@ -305,6 +305,7 @@ FORM = (
 MULTIPART = {"Content-Type": 'multipart/form-data; boundary="xx"'}
 
 
+@pytest.mark.without_debug
 def test_multipart_form(web: Any, ask: Any) -> None:
     async def look(request: Any) -> Any:
         form = await request.post()

@@ -479,6 +479,7 @@ def test_injection(fastweb: Any, serve_ours: Any, value: str) -> None:
     assert "X" not in got.headers
 
 
+@pytest.mark.without_debug
 def test_the_type_of_the_answer(web: Any, serve: Any) -> None:
     async def nothing(request: Any) -> Any:
         return None

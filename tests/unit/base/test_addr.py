@@ -46,6 +46,7 @@ def test_hints_are_ints():
         _core.numeric_address("::1")
 
 
+@pytest.mark.without_debug
 @pytest.mark.parametrize(
     ("host", "port", "hints"),
     [

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import sysconfig
+import weakref
 
 import pytest
 
@@ -138,3 +139,42 @@ def test_collected_in_a_cycle():
         make()
         gc.collect()
     assert not [o for o in gc.get_objects() if type(o) is fastaio.Loop and not o.is_closed()]
+
+
+@pytest.mark.parametrize("where", ["ready", "timers"])
+def test_what_waits_in_long_queues_is_not_garbage(where):
+    """The collector does not go over them while the loop runs; afterwards it does."""
+
+    class Thing:
+        def __init__(self, ran):
+            self.ran = ran
+            self.itself = self
+
+        def call(self):
+            self.ran.append(self)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ran = []
+        for _ in range(3000):
+            if where == "ready":
+                loop.call_soon(Thing(ran).call)
+            else:
+                loop.call_later(0.001, Thing(ran).call)
+        gc.collect()
+        while len(ran) < 3000:
+            await asyncio.sleep(0.001)
+        for _ in range(3000):
+            if where == "ready":
+                loop.call_soon(Thing(ran).call)
+            else:
+                loop.call_later(100, Thing(ran).call)
+        return weakref.ref(Thing(ran)), loop
+
+    loop = fastaio.new_event_loop()
+    reference, _ = loop.run_until_complete(main())
+    loop.close()
+    del loop, _
+    gc.collect()
+    assert reference() is None
+    assert not any(type(each).__name__ == "Thing" for each in gc.get_objects())

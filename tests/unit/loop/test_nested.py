@@ -200,6 +200,7 @@ def test_deep(loop, depth):
     assert loop.run_until_complete(level(depth)) == depth
 
 
+@pytest.mark.without_debug
 def test_fastaio_run(loop):
     async def main():
         assert fastaio.run(nap(4)) == 4
@@ -400,6 +401,7 @@ def test_in_callbacks(loop, schedule):
     assert done == [1, 1, 1]
 
 
+@pytest.mark.without_debug
 def test_the_context_of_the_outer_callback(loop):
     """Handles that share the context which is entered further up the stack."""
     name = contextvars.ContextVar("name")
@@ -665,6 +667,7 @@ def test_what_was_written_before_goes_out(loop):
     loop.run_until_complete(main())
 
 
+@pytest.mark.without_debug
 def test_in_a_protocol_factory(loop):
     made = []
 

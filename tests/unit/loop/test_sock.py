@@ -59,6 +59,7 @@ def calls(loop: Any, s: dict[str, socket.socket]) -> dict[str, Any]:
 NAMES = sorted(calls(None, {}))
 
 
+@pytest.mark.without_debug
 @pytest.mark.parametrize("name", NAMES)
 def test_is_c(loop: Any, sockets: dict[str, socket.socket], name: str) -> None:
     call = calls(loop, sockets)[name]()
@@ -99,6 +100,7 @@ def test_every_allocation_fails_once(
     assert failed > 0 or name.startswith("sock_send")
 
 
+@pytest.mark.without_debug
 def test_waiting_calls_and_their_loop_can_go(sockets: dict[str, socket.socket]) -> None:
     loop = fastaio.new_event_loop()
     waiting: list[Call] = []
