@@ -54,7 +54,8 @@ def test_signals(run):
         for send, number in (
             (lambda child: child.terminate(), signal.SIGTERM),
             (lambda child: child.kill(), signal.SIGKILL),
-            (lambda child: child.send_signal(signal.SIGHUP), signal.SIGHUP),
+            # (not SIGHUP: children of nohup ignore it)
+            (lambda child: child.send_signal(signal.SIGUSR1), signal.SIGUSR1),
         ):
             child = await asyncio.create_subprocess_exec("sleep", "60", stdout=DEVNULL)
             send(child)
