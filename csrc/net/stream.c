@@ -158,7 +158,8 @@ stream_read_once(fio_stream *stream, fio_link *link)
     if (ops->buffer != NULL) {
         data = ops->buffer(link, &room);
     }
-    if (!fio_stream_is_reading(stream)) {
+    /* Ended, or interrupted: what is in the kernel is for the next run. */
+    if (!fio_stream_is_reading(stream) || stream->loop->fatal != NULL) {
         if (data != NULL && ops->unused != NULL) {
             ops->unused(link);
         }

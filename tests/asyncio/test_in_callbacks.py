@@ -91,6 +91,35 @@ def test_what_was_written_before_the_callback_failed_arrives(run, reports):
     assert isinstance(reports.pop()["exception"], ZeroDivisionError)
 
 
+def test_an_interrupt_in_get_buffer_loses_nothing(loop):
+    class Interrupted(Buffered):
+        interrupts = 1
+
+        def get_buffer(self, sizehint):
+            if self.interrupts:
+                self.interrupts = 0
+                raise KeyboardInterrupt
+            return super().get_buffer(sizehint)
+
+    async def begin():
+        protocol = Interrupted(10)
+        return protocol, await accepted(protocol)
+
+    async def rest(protocol):
+        while not protocol.calls:
+            await asyncio.sleep(0)
+        protocol.transport.close()
+        await protocol.lost
+
+    protocol, theirs = loop.run_until_complete(begin())
+    with theirs:
+        theirs.send(b"hello")
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+        loop.run_until_complete(rest(protocol))
+    assert protocol.calls == [b"hello"]
+
+
 def test_contexts_of_the_end(run):
     """They are copies of the one in which reading began, or was resumed."""
     variable = contextvars.ContextVar("variable")
