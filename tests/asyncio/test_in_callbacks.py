@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import gc
 import os
@@ -12,8 +11,6 @@ import socket
 import ssl
 
 import pytest
-
-import fastaio
 
 LOOPBACK = ("127.0.0.1", 0)
 
@@ -299,44 +296,6 @@ def test_a_write_to_a_closing_pipe_is_dropped_alone(run):
             assert await protocol.lost is None
 
     run(main())
-
-
-def told_of_a_child(factory):
-    """In which order a protocol hears of a child's end and of its pipe's, seen in one poll."""
-    told = []
-
-    class Process(asyncio.SubprocessProtocol):
-        def __init__(self):
-            self.lost = asyncio.get_running_loop().create_future()
-
-        def pipe_connection_lost(self, fd, exc):
-            told.append(fd)
-
-        def process_exited(self):
-            told.append("exit")
-
-        def connection_lost(self, exc):
-            self.lost.set_result(None)
-
-    async def main():
-        loop = asyncio.get_running_loop()
-        transport, protocol = await loop.subprocess_exec(
-            Process, "true", stdin=None, stdout=-1, stderr=None
-        )
-        with contextlib.suppress(ChildProcessError):  # a thread of asyncio's is there already
-            os.waitid(os.P_PID, transport.get_pid(), os.WEXITED | os.WNOWAIT)
-        await protocol.lost
-        transport.close()
-
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
-    return told
-
-
-@pytest.mark.without_debug
-def test_the_end_of_a_child_and_of_its_pipe():
-    """How many turns lie between the two differs with the version."""
-    assert told_of_a_child(fastaio.Loop) == told_of_a_child(asyncio.SelectorEventLoop)
 
 
 # -- signals --------------------------------------------------------------------------------------
