@@ -6,8 +6,10 @@ accepted, answered with those of ``_core``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import socket
+import sys
 from asyncio import constants
 from collections.abc import Callable
 from typing import Any
@@ -35,11 +37,30 @@ def calls_its_own(sock: socket.socket, *names: str) -> bool:
     )
 
 
+def end_sending(sock: socket.socket, ended: asyncio.Future[None]) -> None:
+    """Have a transfer over ``sock`` fail where its connection has ended (and not it)."""
+    if not ended.cancelled() and ended.exception() is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+if sys.version_info >= (3, 12):
+
+    def ensure_free(loop: AsyncioLoop, sock: socket.socket) -> None:
+        """RuntimeError where another transport has the socket and is not closing."""
+        loop._ensure_fd_no_transport(sock)
+
+else:
+
+    def ensure_free(loop: AsyncioLoop, sock: socket.socket) -> None:
+        """A second transport takes a socket over, as with asyncio of this version."""
+
+
 class Endpoints(AsyncioLoop):
     """Mixed into Loop in front of asyncio's loop."""
 
-    #: What accepts on a listening socket, by its descriptor.
-    _listeners: dict[int, _core.Listener]
+    #: What accepts on a listening socket.
+    _listeners: dict[socket.socket, _core.Listener]
 
     def _make_socket_transport(
         self,
@@ -51,6 +72,7 @@ class Endpoints(AsyncioLoop):
         server: asyncio.AbstractServer | None = None,
         context: contextvars.Context | None = None,  # given from Python 3.15 on
     ) -> asyncio.Transport:
+        ensure_free(self, sock)
         if calls_its_own(sock, *STREAM_CALLS):
             own: dict[str, Any] = {} if context is None else {"context": context}
             return super()._make_socket_transport(
@@ -196,7 +218,8 @@ class Endpoints(AsyncioLoop):
                 **own,
             )
 
-        self._listeners[sock.fileno()] = _core.Listener(
+        self._stop_accepting(sock)
+        self._listeners[sock] = _core.Listener(
             self,
             sock,
             protocol_factory,
@@ -207,10 +230,13 @@ class Endpoints(AsyncioLoop):
         )
 
     def _stop_serving(self, sock: socket.socket) -> None:
-        listener = self._listeners.pop(sock.fileno(), None)
+        self._stop_accepting(sock)
+        super()._stop_serving(sock)
+
+    def _stop_accepting(self, sock: socket.socket) -> None:
+        listener = self._listeners.pop(sock, None)
         if listener is not None:
             listener.stop()
-        super()._stop_serving(sock)
 
     # -- datagrams ---------------------------------------------------------------------------------
 
@@ -222,6 +248,7 @@ class Endpoints(AsyncioLoop):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> asyncio.DatagramTransport:
+        ensure_free(self, sock)
         if calls_its_own(sock, *DATAGRAM_CALLS):
             return super()._make_datagram_transport(sock, protocol, address, waiter, extra)
         return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
@@ -257,9 +284,14 @@ class Endpoints(AsyncioLoop):
         transp.pause_reading()
         await transp._make_empty_waiter()
         try:
+            ended = transp._make_end_waiter()
             with transp._sock.dup() as sock:
-                sent: int = await self.sock_sendfile(sock, file, offset, count, fallback=False)
-                return sent
+                ended.add_done_callback(lambda ended: end_sending(sock, ended))
+                try:
+                    sent: int = await self.sock_sendfile(sock, file, offset, count, fallback=False)
+                    return sent
+                finally:
+                    ended.cancel()
         finally:
             transp._reset_empty_waiter()
             if resume_reading:

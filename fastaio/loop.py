@@ -296,9 +296,20 @@ class Loop(_core.Loop, Endpoints):
             context["source_traceback"] = traceback
         self.call_exception_handler(context)
 
-    def _callback_was_slow(self, handle: asyncio.Handle, seconds: float) -> None:
-        """Log a callback that took long (asyncio: base_events._run_once, debug mode)."""
-        logger.warning("Executing %s took %.3f seconds", _format_handle(handle), seconds)
+    def _callback_was_slow(
+        self, what: asyncio.Handle | asyncio.BaseTransport | None, seconds: float
+    ) -> None:
+        """Log a callback that took long (asyncio: base_events._run_once, debug mode).
+
+        Instead of a handle it may be what a transport was called for, or None: accepting.
+        """
+        if isinstance(what, asyncio.Handle):
+            callback = _format_handle(what)
+        elif what is None:
+            callback = f"<Handle {type(self).__name__}._accept_connection()>"
+        else:
+            callback = f"<Handle {type(what).__name__}._read_ready() of {what!r}>"
+        logger.warning("Executing %s took %.3f seconds", callback, seconds)
 
 
 if hasattr(coroutines, "_iscoroutinefunction"):

@@ -80,6 +80,13 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
+/* 3.12: writelines() is a method of its own; before, what write() makes of b"".join(). */
+#if PY_VERSION_HEX < 0x030c0000
+#define FIO_WRITELINES_JOINS 1
+#else
+#define FIO_WRITELINES_JOINS 0
+#endif
+
 /* 3.13: asyncio's Server keeps a set of its transports, so _attach() and _detach() are given one.
  */
 #if PY_VERSION_HEX < 0x030d0000

@@ -203,6 +203,7 @@
     X(socket_kind, "_socket", "socket.type")                                    \
     X(socket_proto, "_socket", "socket.proto")                                  \
     X(socket_socket, "socket", "socket")                                        \
+    X(socket_fileno, "socket", "socket.fileno")                                 \
     X(tls_DO_HANDSHAKE, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE")    \
     X(tls_FLUSHING, "asyncio.sslproto", "SSLProtocolState.FLUSHING")            \
     X(tls_WRAPPED, "asyncio.sslproto", "SSLProtocolState.WRAPPED")

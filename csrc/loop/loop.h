@@ -272,6 +272,7 @@ typedef struct fio_watch {
     int pending;       /* of these, what on_ready is queued for */
     bool open;         /* between fio_watch_open() and fio_watch_close() */
     bool carries_tls;  /* what the transport carries is TLS */
+    bool yields;       /* add_reader() takes its place, as that of any reader */
     bool only_queues;  /* all on_ready does is to fill the ready ring: it is called in the poll */
     bool unheard;      /* nobody can tell in which turn on_ready is called: polls may be left out */
     fio_deferred turn; /* calls on_ready */

@@ -206,6 +206,12 @@ poll_refuse(PyObject *file, PyObject *transport)
     return -1;
 }
 
+static bool
+watch_is_taken(const fio_watch *watch)
+{
+    return watch != NULL && watch->on_ready != poller_on_ready && !watch->yields;
+}
+
 /* Is the descriptor one of a transport written in Python on add_reader()? */
 static int
 poll_check_transports(FioLoop *loop, PyObject *file, int fd)
@@ -217,6 +223,18 @@ poll_check_transports(FioLoop *loop, PyObject *file, int fd)
     }
     Py_XDECREF(transport);
     return result;
+}
+
+/* Whether a transport has begun to close; an error counts as no. */
+static bool
+poll_is_closing(PyObject *transport)
+{
+    PyObject *closing = PyObject_CallMethod(transport, "is_closing", NULL);
+    if (closing == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(closing);
+    return closing == Py_True;
 }
 
 static int
@@ -238,7 +256,7 @@ poll_check_free(FioLoop *loop, PyObject *file)
         return 0;
     }
     const fio_watch *watch = fio_watch_of(loop, fd);
-    if (watch != NULL && watch->on_ready != poller_on_ready) {
+    if (watch_is_taken(watch)) {
         return poll_refuse(file, watch->transport);
     }
     if (watch != NULL && watch->events == 0) {
@@ -250,6 +268,14 @@ poll_check_free(FioLoop *loop, PyObject *file)
 PyObject *
 fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file)
 {
+    int fd = PyLong_Check(file) ? -1 : fio_poll_fileno(file);
+    if (fd < 0) {
+        PyErr_Clear(); /* reported below */
+    }
+    const fio_watch *watch = fio_watch_of(loop, fd);
+    if (watch != NULL && watch->transport != NULL && poll_is_closing(watch->transport)) {
+        Py_RETURN_NONE; /* another transport may follow it on the same socket */
+    }
     if (poll_check_free(loop, file) < 0) {
         return NULL;
     }
@@ -281,10 +307,11 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side 
         return -1;
     }
     fio_watch *watch = fio_watch_of(loop, fd);
-    if (watch != NULL && watch->on_ready != poller_on_ready) {
+    if (watch_is_taken(watch)) {
         return poll_refuse(file, watch->transport);
     }
-    fio_poller *self = watch != NULL ? poller_of(loop, fd) : poller_new(loop, fd, file);
+    bool known = watch != NULL && !watch->yields;
+    fio_poller *self = known ? poller_of(loop, fd) : poller_new(loop, fd, file);
     if (self == NULL) {
         return -1;
     }
@@ -411,14 +438,15 @@ poll_match(fio_watch *watch, void *arg)
     return 1;
 }
 
-/* 1 with *found set or NULL, -1 with an exception set. */
+/* The watch of what add_reader(file) or the like has registered. 0 with *found set or NULL, -1 with
+ * an exception set. */
 static int
-poll_find(FioLoop *loop, PyObject *file, fio_poller **found)
+poll_find(FioLoop *loop, PyObject *file, fio_watch **found)
 {
     *found = NULL;
     int fd = fio_poll_fileno(file);
     if (fd >= 0) {
-        *found = poller_of(loop, fd);
+        *found = fio_watch_of(loop, fd);
         return 0;
     }
     /* selectors._BaseSelectorImpl._fileobj_lookup: an object that is closed by now is looked for
@@ -428,7 +456,7 @@ poll_find(FioLoop *loop, PyObject *file, fio_poller **found)
     }
     poll_search search = {file, NULL};
     (void)fio_watches_visit(loop, poll_match, &search);
-    *found = search.found;
+    *found = search.found == NULL ? NULL : &search.found->watch;
     if (search.found == NULL) {
         return -1;
     }
@@ -442,12 +470,20 @@ poll_remove(FioLoop *loop, const poll_side *side, PyObject *file)
     if (loop->closed) {
         Py_RETURN_FALSE;
     }
-    fio_poller *self = NULL;
-    if (poll_find(loop, file, &self) < 0) {
+    fio_watch *watch = NULL;
+    if (poll_find(loop, file, &watch) < 0) {
         return NULL;
     }
-    FioHandle **slot = self == NULL ? NULL : poller_slot(self, side);
-    if (slot == NULL || *slot == NULL) {
+    if (watch != NULL && watch->yields && side == &poll_reading) {
+        watch->on_displaced(watch);
+        Py_RETURN_TRUE;
+    }
+    if (watch == NULL || watch->on_ready != poller_on_ready) {
+        Py_RETURN_FALSE;
+    }
+    fio_poller *self = FIO_CONTAINER_OF(watch, fio_poller, watch);
+    FioHandle **slot = poller_slot(self, side);
+    if (*slot == NULL) {
         Py_RETURN_FALSE;
     }
     poller_drop(self, slot);

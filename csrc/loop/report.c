@@ -123,20 +123,25 @@ fio_report_begin(FioHandle *handle)
 void
 fio_report_end(FioHandle *handle, const fio_report_timing *timing)
 {
-    FioLoop *loop = handle->loop;
-    double seconds = (double)(fio_loop_now() - timing->begin) * 1e-9;
-    if (loop->fatal == NULL) {
-        PyObject *limit = PyObject_GetAttr((PyObject *)loop, loop->st->str_slow_callback_duration);
-        double limit_seconds = limit == NULL ? -1.0 : PyFloat_AsDouble(limit);
-        Py_XDECREF(limit);
-        if (PyErr_Occurred()) {
-            PyErr_WriteUnraisable((PyObject *)loop);
-        }
-        else if (seconds >= limit_seconds) {
-            PyObject *result = PyObject_CallMethod((PyObject *)loop, "_callback_was_slow", "Od",
-                                                   (PyObject *)handle, seconds);
-            report_done(loop, result);
-        }
+    fio_report_slow(handle->loop, (PyObject *)handle, timing->begin);
+    Py_CLEAR(handle->loop->current_handle);
+}
+
+void
+fio_report_slow(FioLoop *loop, PyObject *what, int64_t begin)
+{
+    double seconds = (double)(fio_loop_now() - begin) * 1e-9;
+    if (loop->fatal != NULL) {
+        return;
     }
-    Py_CLEAR(loop->current_handle);
+    PyObject *limit = PyObject_GetAttr((PyObject *)loop, loop->st->str_slow_callback_duration);
+    double limit_seconds = limit == NULL ? -1.0 : PyFloat_AsDouble(limit);
+    Py_XDECREF(limit);
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)loop);
+    }
+    else if (seconds >= limit_seconds) {
+        report_done(loop, PyObject_CallMethod((PyObject *)loop, "_callback_was_slow", "Od", what,
+                                              seconds));
+    }
 }

@@ -21,5 +21,8 @@ typedef struct {
 
 fio_report_timing fio_report_begin(FioHandle *handle);
 void fio_report_end(FioHandle *handle, const fio_report_timing *timing);
+/* Has `what`, a Handle or a transport, or None for connections being accepted, logged if it has
+ * taken long since `begin`. */
+void fio_report_slow(FioLoop *loop, PyObject *what, int64_t begin);
 
 #endif

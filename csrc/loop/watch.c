@@ -12,7 +12,17 @@ watch_on_turn(fio_deferred *deferred)
     fio_watch *watch = FIO_CONTAINER_OF(deferred, fio_watch, turn);
     int events = watch->pending;
     watch->pending = 0;
+    if (FIO_LIKELY(!watch->loop->debug) || (watch->transport == NULL && !watch->yields)) {
+        watch->on_ready(watch, events);
+        return;
+    }
+    FioLoop *loop = (FioLoop *)Py_NewRef((PyObject *)watch->loop);
+    PyObject *what = Py_NewRef(watch->transport == NULL ? Py_None : watch->transport);
+    int64_t begin = fio_loop_now();
     watch->on_ready(watch, events);
+    fio_report_slow(loop, what, begin);
+    Py_DECREF(what);
+    Py_DECREF(loop);
 }
 
 void

@@ -144,25 +144,51 @@ bridge_data(fio_link *link, const char *data, size_t size)
 /* -- asyncio.BufferedProtocol ---------------------------------------------------------------------
  */
 
+#define GET_BUFFER_FAILED "Fatal error: protocol.get_buffer() call failed."
+
+/* What asyncio says to a buffer that cannot be read into. */
+static void
+bridge_refuse_buffer(FioTransport *self, PyObject *object)
+{
+    PyErr_Clear();
+    Py_ssize_t length = PyObject_Size(object);
+    if (length == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+    }
+    if (length <= 0) {
+        fio_transport_fatal(self, GET_BUFFER_FAILED);
+        return;
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "recv_into() argument 1 must be read-write bytes-like object, not %.50s",
+                 Py_TYPE(object)->tp_name);
+    fio_transport_fatal(self, self->stream.kind->read_error);
+}
+
 static int
 bridge_export(FioTransport *self)
 {
     PyObject *hint = PyLong_FromLong(-1);
     if (hint == NULL) {
+        fio_transport_fatal(self, self->stream.kind->read_error);
         return -1;
     }
     PyObject *object = fio_bridge_call(self, self->st->str_get_buffer, &hint, 1);
     Py_DECREF(hint);
     if (object == NULL) {
+        fio_transport_fatal(self, GET_BUFFER_FAILED);
         return -1;
     }
     int result = PyObject_GetBuffer(object, self->exported, PyBUF_WRITABLE);
-    Py_DECREF(object);
-    if (result == 0 && self->exported->len == 0) {
-        PyBuffer_Release(self->exported);
-        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
-        return -1;
+    if (result < 0) {
+        bridge_refuse_buffer(self, object);
     }
+    else if (self->exported->len == 0) {
+        PyBuffer_Release(self->exported);
+        bridge_refuse_buffer(self, object);
+        result = -1;
+    }
+    Py_DECREF(object);
     return result;
 }
 
@@ -171,7 +197,6 @@ bridge_export_buffer(fio_link *link, size_t *size)
 {
     FioTransport *self = bridge_transport(link);
     if (bridge_export(self) < 0) {
-        fio_transport_fatal(self, "Fatal error: protocol.get_buffer() call failed.");
         return NULL;
     }
     *size = (size_t)self->exported->len;

@@ -28,12 +28,27 @@ typedef struct {
     PyObject *server;    /* owned or NULL */
     PyObject *on_accept; /* owned or NULL: takes the socket object instead (TLS) */
     PyObject *context;   /* owned: contextvars.Context of the calls made here */
-    bool context_each;   /* it was given: every connection has a copy of it for all its calls */
+    bool context_each;   /* it was given: a connection's copy of it is for all its calls */
     fio_watch watch;     /* holds a reference to self while open */
     fio_timer retry;     /* running while the process is out of resources */
     int fd;
     int batch;
 } FioListener;
+
+/* Takes the descriptor back from a socket object; an exception that is set stays. */
+static void
+listener_unwrap(FioListener *self, PyObject *sock)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *number = PyObject_CallMethodNoArgs(sock, self->st->str_detach);
+    if (number == NULL) {
+        PyErr_WriteUnraisable(sock);
+    }
+    Py_XDECREF(number);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
 
 static int
 listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject *context,
@@ -56,29 +71,59 @@ listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject *con
     return transport == NULL ? -1 : 0;
 }
 
+static PyObject *
+listener_wrap(FioListener *self, int fd)
+{
+    PyObject *sock = PyObject_CallFunction(self->st->socket_socket, "iiii", -1, -1, -1, fd);
+    PyObject *none = NULL;
+    if (sock != NULL) {
+        none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
+        if (none == NULL) {
+            listener_unwrap(self, sock);
+            Py_CLEAR(sock);
+        }
+    }
+    Py_XDECREF(none);
+    return sock;
+}
+
+/* asyncio: debug mode logs every connection. */
+static int
+listener_log(FioListener *self, int fd, const fio_any_addr *peer)
+{
+    PyObject *sock = listener_wrap(self, fd);
+    if (sock == NULL) {
+        return -1;
+    }
+    PyObject *address = fio_addr_to_python((const struct sockaddr *)&peer->as, peer->size);
+    PyObject *none = NULL;
+    if (address != NULL) {
+        none = PyObject_CallMethod(self->st->aio_logger, "debug", "sOOO",
+                                   "%r got a new connection from %r: %r",
+                                   self->server == NULL ? Py_None : self->server, address, sock);
+        Py_DECREF(address);
+    }
+    listener_unwrap(self, sock);
+    Py_DECREF(sock);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
 /* Hands the connection over as a socket object: on_accept(sock, address). */
 static int
 listener_hand_over(FioListener *self, int fd, const fio_any_addr *peer)
 {
-    PyObject *sock = PyObject_CallFunction(self->st->socket_socket, "iiii", -1, -1, -1, fd);
+    PyObject *sock = listener_wrap(self, fd);
     if (sock == NULL) {
         return -1;
     }
-    PyObject *none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
-    PyObject *address = NULL;
-    if (none != NULL) {
-        Py_DECREF(none);
-        address = fio_addr_to_python((const struct sockaddr *)&peer->as, peer->size);
-    }
+    PyObject *address = fio_addr_to_python((const struct sockaddr *)&peer->as, peer->size);
     PyObject *result = NULL;
     if (address != NULL) {
         result = PyObject_CallFunctionObjArgs(self->on_accept, sock, address, NULL);
     }
     if (result == NULL) {
-        /* The caller closes the descriptor. */
-        PyObject *raised = PyErr_GetRaisedException();
-        Py_XDECREF(PyObject_CallMethodNoArgs(sock, self->st->str_detach));
-        PyErr_SetRaisedException(raised);
+        listener_unwrap(self, sock); /* the caller closes the descriptor */
     }
     Py_XDECREF(address);
     Py_DECREF(sock);
@@ -103,13 +148,16 @@ static void
 listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
 {
     PyObject *protocol = NULL;
-    PyObject *context = self->context_each ? PyContext_Copy(self->context)
-                                           : Py_NewRef(self->context);
+    /* What a factory sets is for its connection alone, as in asyncio's task for each. */
+    PyObject *context = PyContext_Copy(self->context);
     int result = context == NULL ? -1 : PyContext_Enter(context);
     if (FIO_UNLIKELY(result < 0 && context != NULL)) {
         result = fio_loop_reenter_context(self->loop, &context);
     }
     if (result == 0) {
+        if (self->loop->debug && listener_log(self, fd, peer) < 0) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
         result = self->on_accept == NULL ? listener_take(self, fd, peer, context, &protocol)
                                          : listener_hand_over(self, fd, peer);
         if (PyContext_Exit(context) < 0) {
@@ -184,7 +232,8 @@ listener_on_ready(fio_watch *watch, int Py_UNUSED(events))
 {
     FioListener *self = FIO_CONTAINER_OF(watch, FioListener, watch);
     Py_INCREF(self);
-    for (int accepted = 0; accepted < self->batch && self->watch.open; accepted++) {
+    for (int accepted = 0; accepted < self->batch && self->watch.open && self->loop->fatal == NULL;
+         accepted++) {
         fio_any_addr peer = {.size = sizeof(peer.as)};
         int fd = accept4(self->fd, (struct sockaddr *)&peer.as, &peer.size,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -206,6 +255,13 @@ listener_on_closed(fio_watch *watch)
     Py_DECREF(self);
 }
 
+/* Others have closed the socket, or registered its descriptor for themselves. */
+static void
+listener_on_displaced(fio_watch *watch)
+{
+    fio_watch_close(watch);
+}
+
 static int
 listener_open(FioListener *self)
 {
@@ -222,6 +278,8 @@ listener_open(FioListener *self)
     (void)setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     self->watch.on_ready = listener_on_ready;
     self->watch.on_closed = listener_on_closed;
+    self->watch.on_displaced = listener_on_displaced;
+    self->watch.yields = true;
     self->retry.fire = listener_on_retry;
     if (fio_watch_open(self->loop, &self->watch, self->fd) < 0) {
         return -1;

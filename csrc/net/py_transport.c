@@ -229,7 +229,9 @@ fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(clo
 PyObject *
 fio_transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
 {
-    return fio_transport_socket(self);
+    PyObject *sock = fio_transport_socket(self);
+    self->stream.shared |= sock != NULL && sock != Py_None;
+    return sock;
 }
 
 /* Whoever sets None takes the descriptor over: it is no longer ours to close or to warn of. */
@@ -332,13 +334,15 @@ fio_transport_get_conn_lost(FioTransport *self, void *Py_UNUSED(closure))
 PyObject *
 fio_transport_get_high_water(FioTransport *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromSize_t(self->stream.high_water);
+    return self->high_limit != NULL ? Py_NewRef(self->high_limit)
+                                    : PyLong_FromSize_t(self->stream.high_water);
 }
 
 PyObject *
 fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromSize_t(self->stream.low_water);
+    return self->low_limit != NULL ? Py_NewRef(self->low_limit)
+                                   : PyLong_FromSize_t(self->stream.low_water);
 }
 
 static PyGetSetDef transport_getset[] = {
@@ -367,7 +371,7 @@ fio_transport_repr(FioTransport *self)
         repr = PyUnicode_FromFormat("<%U%s fd=%d read=%s write=<%s, bufsize=%zu>>", name, state,
                                     self->fd, (events & UV_READABLE) != 0 ? "polling" : "idle",
                                     (events & UV_WRITABLE) != 0 ? "polling" : "idle",
-                                    fio_stream_unsent(stream));
+                                    stream->blocked ? fio_stream_unsent(stream) : (size_t)0);
     }
     Py_DECREF(name);
     return repr;
@@ -421,6 +425,7 @@ static PyMethodDef transport_methods[] = {
     {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,
      PyDoc_STR("write_eof($self, /)\n--\n\nEnds our direction once all output is out.")},
     {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},
+    {"_make_end_waiter", FIO_METHOD(fio_transport_py_make_end_waiter), METH_NOARGS, NULL},
     {"_reset_empty_waiter", FIO_METHOD(fio_transport_py_reset_empty_waiter), METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

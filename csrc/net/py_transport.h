@@ -36,13 +36,18 @@ PyObject *fio_transport_py_set_limits(FioTransport *self, PyObject *const *args,
 PyObject *fio_transport_py_get_limits(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_get_write_buffer_size(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *ignored);
+PyObject *fio_transport_py_make_end_waiter(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *ignored);
 
 /* Parts of these, for sendto(). TypeError for what is not bytes, bytearray or memoryview, as the
  * method of that type of asyncio.selector_events raises it: -1. */
 FIO_MUST_CHECK int fio_transport_check_data(FioTransport *self, PyObject *data, const char *type,
                                             const char *method);
-bool fio_transport_data_is_empty(PyObject *data);
+/* Python's `not data`: 1 or 0, or -1 where that raises. */
+FIO_MUST_CHECK int fio_transport_data_is_empty(PyObject *data);
+/* Output was queued: has it sent. -1: an exception is set, that of a pause_writing() which ends the
+ * program, or RuntimeError: the loop is closed, and the kernel had no room for all. */
+FIO_MUST_CHECK int fio_transport_commit(FioTransport *self);
 /* A write to a lost connection: silent at first, asyncio's warning later. */
 FIO_MUST_CHECK int fio_transport_count_lost_write(FioTransport *self);
 

@@ -68,7 +68,7 @@ transport_queue(FioTransport *self, PyObject *data)
     return result;
 }
 
-bool
+int
 fio_transport_data_is_empty(PyObject *data)
 {
     if (PyBytes_Check(data)) {
@@ -77,7 +77,29 @@ fio_transport_data_is_empty(PyObject *data)
     if (PyByteArray_Check(data)) {
         return PyByteArray_GET_SIZE(data) == 0;
     }
-    return PyMemoryView_GET_BUFFER(data)->len == 0;
+    Py_ssize_t length = PyObject_Size(data);
+    return length < 0 ? -1 : length == 0;
+}
+
+int
+fio_transport_commit(FioTransport *self)
+{
+    fio_stream *stream = &self->stream;
+    FioLoop *loop = stream->loop;
+    bool fatal_before = loop->fatal != NULL;
+    fio_stream_commit(stream);
+    if (FIO_UNLIKELY(loop->closed) && fio_stream_unsent(stream) > 0) {
+        fio_stream_drop_output(stream);
+        stream->blocked = false;
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    if (FIO_UNLIKELY(loop->fatal != NULL) && !fatal_before) {
+        PyErr_SetRaisedException(loop->fatal);
+        loop->fatal = NULL;
+        return -1;
+    }
+    return 0;
 }
 
 int
@@ -111,8 +133,9 @@ fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nar
     if (transport_check_writable(self, "write", "write") < 0) {
         return NULL;
     }
-    if (fio_transport_data_is_empty(data)) {
-        Py_RETURN_NONE;
+    int empty = fio_transport_data_is_empty(data);
+    if (empty != 0) {
+        return empty < 0 ? NULL : Py_NewRef(Py_None);
     }
     if (transport_takes_no_more(self)) {
         if (fio_transport_count_lost_write(self) < 0) {
@@ -121,10 +144,32 @@ fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nar
         Py_RETURN_NONE;
     }
     if (transport_queue(self, data) < 0) {
-        return NULL;
+        if (!PyErr_ExceptionMatches(PyExc_BufferError)) {
+            return NULL;
+        }
+        /* As the system call's refusal of a buffer in several pieces. */
+        fio_transport_fatal(self, self->stream.kind->write_error);
+        Py_RETURN_NONE;
     }
-    fio_stream_commit(&self->stream);
-    Py_RETURN_NONE;
+    return fio_transport_commit(self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* What writelines() cannot take: NULL, with the exception that is set in this version's words. */
+static PyObject *
+lines_refused(PyObject *lines)
+{
+    if (FIO_WRITELINES_JOINS && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear();
+        PyObject *nothing = PyBytes_FromStringAndSize(NULL, 0);
+        PyObject *joined = nothing == NULL ? NULL
+                                           : PyObject_CallMethod(nothing, "join", "(O)", lines);
+        Py_XDECREF(nothing);
+        if (joined != NULL) {
+            PyErr_SetString(PyExc_TypeError, "a bytes-like object is required");
+            Py_DECREF(joined);
+        }
+    }
+    return NULL;
 }
 
 /* The pieces of writelines() as bytes objects or such that do not change, empty ones left out:
@@ -134,7 +179,7 @@ lines_snapshot(PyObject *lines)
 {
     PyObject *pieces = PySequence_List(lines);
     if (pieces == NULL) {
-        return NULL;
+        return lines_refused(lines);
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces); i++) {
         PyObject *piece = PyList_GET_ITEM(pieces, i);
@@ -145,8 +190,9 @@ lines_snapshot(PyObject *lines)
         PyObject *copy = view == NULL ? NULL : PyBytes_FromObject(view);
         Py_XDECREF(view);
         if (copy == NULL) {
+            PyObject *refused = lines_refused(pieces);
             Py_DECREF(pieces);
-            return NULL;
+            return refused;
         }
         PyList_SetItem(pieces, i, copy);
     }
@@ -161,11 +207,20 @@ fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_
     if (lines == NULL) {
         return NULL;
     }
-    if (transport_check_writable(self, "writelines", "writelines") < 0) {
-        return NULL;
+    if (!FIO_WRITELINES_JOINS) {
+        int some = transport_check_writable(self, "writelines", "writelines") < 0
+                       ? -1
+                       : PyObject_IsTrue(lines);
+        if (some <= 0) {
+            return some < 0 ? NULL : Py_NewRef(Py_None);
+        }
     }
     PyObject *pieces = lines_snapshot(lines);
     if (pieces == NULL) {
+        return NULL;
+    }
+    if (FIO_WRITELINES_JOINS && transport_check_writable(self, "write", "write") < 0) {
+        Py_DECREF(pieces);
         return NULL;
     }
     if (transport_takes_no_more(self)) {
@@ -181,7 +236,10 @@ fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_
     }
     Py_DECREF(pieces);
     /* Also what came before a failure is sent: it was accepted. */
-    if (fio_stream_unsent(&self->stream) > 0) {
+    if (result == 0) {
+        result = fio_transport_commit(self);
+    }
+    else {
         fio_stream_commit(&self->stream);
     }
     return result < 0 ? NULL : Py_NewRef(Py_None);
@@ -210,31 +268,58 @@ fio_transport_py_get_write_buffer_size(FioTransport *self, PyObject *Py_UNUSED(i
     return PyLong_FromSize_t(fio_stream_unsent(&self->stream));
 }
 
-/* asyncio: _FlowControlMixin._set_write_buffer_limits */
+/* asyncio: _FlowControlMixin._set_write_buffer_limits, which takes any numbers. New references. */
 static int
-limits_from_args(PyObject *high_given, PyObject *low_given, Py_ssize_t *high, Py_ssize_t *low)
+limits_from_args(PyObject *high_given, PyObject *low_given, PyObject **high, PyObject **low)
 {
-    *high = (Py_ssize_t)FIO_STREAM_HIGH_WATER;
-    if (low_given != Py_None) {
-        *low = PyNumber_AsSsize_t(low_given, NULL);
-        if (*low == -1 && PyErr_Occurred()) {
-            return -1;
-        }
-        *high = *low > PY_SSIZE_T_MAX / 4 ? PY_SSIZE_T_MAX : *low * 4;
+    PyObject *zero = PyLong_FromLong(0);
+    PyObject *four = PyLong_FromLong(4);
+    *high = NULL;
+    *low = NULL;
+    if (zero != NULL && four != NULL) {
+        *high = high_given != Py_None ? Py_NewRef(high_given)
+                : low_given == Py_None ? PyLong_FromSize_t(FIO_STREAM_HIGH_WATER)
+                                       : PyNumber_Multiply(four, low_given);
     }
-    if (high_given != Py_None) {
-        *high = PyNumber_AsSsize_t(high_given, NULL);
-        if (*high == -1 && PyErr_Occurred()) {
-            return -1;
-        }
+    if (*high != NULL) {
+        *low = low_given != Py_None ? Py_NewRef(low_given) : PyNumber_FloorDivide(*high, four);
     }
-    if (low_given == Py_None) {
-        *low = *high / 4;
+    int ordered = *low == NULL ? -1 : PyObject_RichCompareBool(*high, *low, Py_GE);
+    if (ordered > 0) {
+        ordered = PyObject_RichCompareBool(*low, zero, Py_GE);
     }
-    if (*high < *low || *low < 0) {
-        PyErr_Format(PyExc_ValueError, "high (%zd) must be >= low (%zd) must be >= 0", *high, *low);
+    if (ordered == 0) {
+        PyErr_Format(PyExc_ValueError, "high (%R) must be >= low (%R) must be >= 0", *high, *low);
+    }
+    Py_XDECREF(zero);
+    Py_XDECREF(four);
+    if (ordered <= 0) {
+        Py_CLEAR(*high);
+        Py_CLEAR(*low);
+    }
+    return ordered > 0 ? 0 : -1;
+}
+
+/* The bytes a limit stands for, rounded down, as far as memory goes. Steals `limit`, and keeps it
+ * in *kept where what a program is told is not just that number. */
+static int
+limit_take(FIO_STEALS PyObject *limit, size_t *bytes, PyObject **kept)
+{
+    double number = PyFloat_AsDouble(limit);
+    if (number == -1.0 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        Py_DECREF(limit);
         return -1;
     }
+    bool huge = PyErr_Occurred() != NULL || number >= (double)PY_SSIZE_T_MAX;
+    PyErr_Clear();
+    *bytes = huge ? (size_t)PY_SSIZE_T_MAX : (size_t)number;
+    if (huge || !PyLong_CheckExact(limit)) {
+        Py_XSETREF(*kept, limit);
+        return 0;
+    }
+    *bytes = PyLong_AsSize_t(limit); /* exactly */
+    Py_CLEAR(*kept);
+    Py_DECREF(limit);
     return 0;
 }
 
@@ -245,14 +330,19 @@ fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_
     static const char *const names[] = {"high", "low", NULL};
     static const fio_params params = {"set_write_buffer_limits", names, 2, 0};
     PyObject *given[] = {Py_None, Py_None};
-    Py_ssize_t high = 0;
-    Py_ssize_t low = 0;
+    PyObject *high = NULL;
+    PyObject *low = NULL;
     if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
         || limits_from_args(given[0], given[1], &high, &low) < 0) {
         return NULL;
     }
-    self->stream.high_water = (size_t)high;
-    self->stream.low_water = (size_t)low;
+    if (limit_take(high, &self->stream.high_water, &self->high_limit) < 0) {
+        Py_DECREF(low);
+        return NULL;
+    }
+    if (limit_take(low, &self->stream.low_water, &self->low_limit) < 0) {
+        return NULL;
+    }
     fio_stream_flush(&self->stream);
     fio_stream_check_high_water(&self->stream);
     Py_RETURN_NONE;
@@ -261,8 +351,8 @@ fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_
 PyObject *
 fio_transport_py_get_limits(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    return Py_BuildValue("nn", (Py_ssize_t)self->stream.low_water,
-                         (Py_ssize_t)self->stream.high_water);
+    return Py_BuildValue("NN", fio_transport_get_low_water(self, NULL),
+                         fio_transport_get_high_water(self, NULL));
 }
 
 /* For loop.sendfile(): a future that is done when nothing is left to send; write() is refused until
@@ -284,6 +374,21 @@ fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *Py_UNUSED(ignor
         && fio_future_set_result(self->st, waiter, Py_None) < 0) {
         Py_CLEAR(self->empty_waiter);
         Py_CLEAR(waiter);
+    }
+    return waiter;
+}
+
+/* Follows _make_empty_waiter(), whose future is done: one that fails when the connection ends. */
+PyObject *
+fio_transport_py_make_end_waiter(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->open) {
+        PyErr_SetString(PyExc_ConnectionError, "Connection is closed by peer");
+        return NULL;
+    }
+    PyObject *waiter = fio_future_new(self->st, (PyObject *)self->stream.loop);
+    if (waiter != NULL) {
+        Py_XSETREF(self->empty_waiter, Py_NewRef(waiter));
     }
     return waiter;
 }

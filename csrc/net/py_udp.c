@@ -37,8 +37,9 @@ datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyOb
                < 0) {
         return NULL;
     }
-    if (!FIO_SENDS_EMPTY_DATAGRAMS && fio_transport_data_is_empty(given[0])) {
-        Py_RETURN_NONE;
+    int empty = FIO_SENDS_EMPTY_DATAGRAMS ? 0 : fio_transport_data_is_empty(given[0]);
+    if (empty != 0) {
+        return empty < 0 ? NULL : Py_NewRef(Py_None);
     }
     if (datagram_check_address(self, given[1]) < 0) {
         return NULL;

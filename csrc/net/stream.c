@@ -58,13 +58,16 @@ stream_release_owner(fio_stream *stream)
 bool
 fio_stream_is_reading(const fio_stream *stream)
 {
-    return stream->started && !stream->paused && !stream->ended && !stream->wire.closing;
+    /* asyncio: a closing write pipe hears of its reader's end as long as there is output. */
+    bool listens = !stream->wire.closing
+                   || (stream->kind->reads_are_hangup && stream->lost_count == 0);
+    return stream->started && !stream->paused && !stream->ended && listens;
 }
 
 void
 fio_stream_update_watch(fio_stream *stream)
 {
-    if (stream->fd < 0) {
+    if (stream->fd < 0 || stream->loop->closed) {
         return;
     }
     int events = 0;
@@ -113,6 +116,11 @@ fio_stream_resume_reading(fio_stream *stream)
 {
     if (stream->paused) {
         stream->paused = false;
+        if (stream->started && stream->shared && fio_stream_descriptor(stream) < 0) {
+            /* The kernel, which may still be told to watch it, would never say so. */
+            stream->kind->failed(stream, EBADF, stream->kind->read_error);
+            return;
+        }
         fio_stream_update_watch(stream);
         if (stream->kind->resumed != NULL && fio_stream_is_reading(stream)) {
             stream->kind->resumed(stream);
@@ -124,12 +132,13 @@ fio_stream_resume_reading(fio_stream *stream)
  */
 
 static ssize_t
-stream_receive(const fio_stream *stream, char *data, size_t size)
+stream_receive(fio_stream *stream, char *data, size_t size)
 {
+    int fd = fio_stream_descriptor(stream);
     if (stream->kind->is_socket) {
-        return recv(stream->fd, data, size, 0);
+        return recv(fd, data, size, 0);
     }
-    return read(stream->fd, data, size);
+    return read(fd, data, size);
 }
 
 void
@@ -158,8 +167,10 @@ stream_read_once(fio_stream *stream, fio_link *link)
     if (ops->buffer != NULL) {
         data = ops->buffer(link, &room);
     }
-    /* Ended, or interrupted: what is in the kernel is for the next run. */
-    if (!fio_stream_is_reading(stream) || stream->loop->fatal != NULL) {
+    /* asyncio: what get_buffer() gave is filled though it has closed or paused the transport.
+     * Interrupted, or all over: what is in the kernel is for the next run. */
+    bool wanted = data != NULL ? stream->fd >= 0 : fio_stream_is_reading(stream);
+    if (!wanted || stream->loop->fatal != NULL) {
         if (data != NULL && ops->unused != NULL) {
             ops->unused(link);
         }
@@ -254,9 +265,10 @@ fio_stream_close(fio_stream *stream)
     if (stream->wire.closing) {
         return;
     }
+    bool last = fio_stream_unsent(stream) == 0;
+    stream->lost_count += last;
     stream_stop(stream);
-    if (fio_stream_unsent(stream) == 0) {
-        stream->lost_count++;
+    if (last) {
         stream->kind->finish(stream, NULL);
     }
 }
@@ -279,8 +291,8 @@ fio_stream_force_close(fio_stream *stream, PyObject *exc)
     }
     fio_stream_drop_output(stream);
     stream->blocked = false;
-    stream_stop(stream);
     stream->lost_count++;
+    stream_stop(stream);
     stream->kind->finish(stream, exc);
 }
 
@@ -306,13 +318,19 @@ stream_on_watch_closed(fio_watch *watch)
     stream_release_owner(stream);
 }
 
-/* Somebody closed our descriptor, and its number is another file's now. */
+/* Somebody closed our descriptor, and its number is another file's now; or the socket has been
+ * given to a second transport, which hears of it from now on (asyncio before 3.12). */
 static void
 stream_on_displaced(fio_watch *watch)
 {
     fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
     PyObject *owner = Py_NewRef(stream->kind->owner(stream));
-    stream->fd = -1;
-    stream->kind->failed(stream, EBADF, stream->kind->read_error);
+    if (stream->shared && fio_stream_descriptor(stream) >= 0) {
+        stream_release_owner(stream);
+    }
+    else {
+        stream->fd = -1;
+        stream->kind->failed(stream, EBADF, stream->kind->read_error);
+    }
     Py_DECREF(owner);
 }

@@ -32,6 +32,10 @@ typedef struct {
     /* The stream is closed as far as its user is concerned: schedule the end (`lost`, then the
      * descriptor) for the next turn. `exc` may be NULL. */
     void (*finish)(fio_stream *stream, PyObject *exc);
+    /* Asked of a `shared` stream: is the descriptor still the one of its socket object? */
+    bool (*has_descriptor)(fio_stream *stream);
+    /* The same there and then: the loop has come to send the last of the output. */
+    void (*finish_now)(fio_stream *stream);
     /* All output left for the kernel (also after write_eof's shutdown). NULL: nobody cares. */
     void (*drained)(fio_stream *stream);
     /* A stream of messages: reads what has come, instead of recv() into the link. Else NULL. */
@@ -94,6 +98,7 @@ struct fio_stream {
     bool paused;        /* pause_reading() */
     bool ended;         /* the peer's end was seen */
     bool blocked;       /* the kernel took no more: waiting for writable */
+    bool shared;        /* a program may close the descriptor by a socket object it has */
     bool eof_wanted;    /* write_eof(): shut down once output is out */
     bool eof_sent;      /* and that was done */
     bool link_paused;   /* pause_writing() was called last */
@@ -105,6 +110,17 @@ struct fio_stream {
 
 /* Fills a zeroed stream; `fd` is non-blocking from the first watch on. */
 void fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, int fd);
+
+/* The descriptor for the next system call; -1, so that the call fails with EBADF, where the program
+ * has closed it: its number may be another file's by now. */
+static inline int
+fio_stream_descriptor(fio_stream *stream)
+{
+    if (FIO_UNLIKELY(stream->shared) && !stream->kind->has_descriptor(stream)) {
+        return -1;
+    }
+    return stream->fd;
+}
 
 /* Allows reading: called once connected() has returned. */
 void fio_stream_start(fio_stream *stream);

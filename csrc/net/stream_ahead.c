@@ -145,8 +145,9 @@ bool
 fio_stream_read_ahead(fio_stream *stream)
 {
     const fio_link_ops *ops = stream->link->ops;
-    if (stream->ahead != NULL || !stream->kind->is_socket || stream->kind->read != NULL
-        || ops->reads_ahead == NULL || !ops->reads_ahead(stream->link)) {
+    if (stream->ahead != NULL || stream->shared || !stream->kind->is_socket
+        || stream->kind->read != NULL || ops->reads_ahead == NULL
+        || !ops->reads_ahead(stream->link)) {
         return false;
     }
     FioLoop *loop = stream->loop;

@@ -265,21 +265,22 @@ stream_gather(const fio_stream *stream, struct iovec *pieces, size_t *bytes)
 }
 
 static ssize_t
-stream_send_pieces(const fio_stream *stream, struct iovec *pieces, int count, bool more)
+stream_send_pieces(fio_stream *stream, struct iovec *pieces, int count, bool more)
 {
+    int fd = fio_stream_descriptor(stream);
     if (!stream->kind->is_socket) {
         if (count == 1) {
-            return write(stream->fd, pieces[0].iov_base, pieces[0].iov_len);
+            return write(fd, pieces[0].iov_base, pieces[0].iov_len);
         }
-        return writev(stream->fd, pieces, count);
+        return writev(fd, pieces, count);
     }
     /* MSG_MORE: a head in front of a file leaves in the file's first segment. */
     int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     if (count == 1) {
-        return send(stream->fd, pieces[0].iov_base, pieces[0].iov_len, flags);
+        return send(fd, pieces[0].iov_base, pieces[0].iov_len, flags);
     }
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
-    return sendmsg(stream->fd, &message, flags);
+    return sendmsg(fd, &message, flags);
 }
 
 /* Takes `size` sent bytes from the front of the output. */
@@ -327,7 +328,7 @@ stream_send_file_step(fio_stream *stream)
     fio_chunk *chunk = queue_first(stream);
     size_t step = chunk->size < WRITE_FILE_STEP ? chunk->size : WRITE_FILE_STEP;
     off_t offset = (off_t)chunk->at.offset;
-    ssize_t sent = sendfile(stream->fd, chunk->fd, &offset, step);
+    ssize_t sent = sendfile(fio_stream_descriptor(stream), chunk->fd, &offset, step);
     if (sent < 0) {
         return -1;
     }
@@ -365,17 +366,7 @@ stream_shutdown(fio_stream *stream)
         return 0;
     }
     stream->eof_sent = true;
-    return shutdown(stream->fd, SHUT_WR) < 0 ? errno : 0;
-}
-
-/* The last step of close(): nothing is left to send. */
-static void
-stream_finish_closing(fio_stream *stream)
-{
-    if (stream->wire.closing && stream->lost_count == 0 && fio_stream_unsent(stream) == 0) {
-        stream->lost_count++;
-        stream->kind->finish(stream, NULL);
-    }
+    return shutdown(fio_stream_descriptor(stream), SHUT_WR) < 0 ? errno : 0;
 }
 
 /* All output is out: memory back, and the end of the stream's writing if it was asked for. */
@@ -392,14 +383,11 @@ stream_on_drained(fio_stream *stream)
     if (stream->kind->drained != NULL && stream->lost_count == 0) {
         stream->kind->drained(stream);
     }
-    /* A paused link is resumed first: it may have more to write, even after close(). */
-    if (!stream->link_paused) {
-        stream_finish_closing(stream);
-    }
 }
 
-void
-fio_stream_flush(fio_stream *stream)
+/* fio_stream_flush() but for the end of a closing stream. */
+static void
+stream_send_all(fio_stream *stream)
 {
     fio_list_remove(&stream->turn_end.node);
     if (stream->blocked || stream->in_flush || stream->lost_count > 0
@@ -422,11 +410,35 @@ fio_stream_flush(fio_stream *stream)
             stream->kind->failed(stream, err, stream->kind->write_error);
         }
         stream->in_flush = false;
+        fio_stream_check_high_water(stream);
         return;
     }
     stream->in_flush = false;
     if (stream->lost_count == 0) {
         stream_on_drained(stream);
+    }
+    fio_stream_check_high_water(stream);
+}
+
+/* The last step of close(): nothing is left to send. */
+static bool
+stream_takes_leave(fio_stream *stream)
+{
+    bool last = stream->wire.closing && stream->lost_count == 0 && !stream->in_flush
+                && fio_stream_unsent(stream) == 0;
+    if (last) {
+        stream->lost_count++;
+        fio_stream_update_watch(stream);
+    }
+    return last;
+}
+
+void
+fio_stream_flush(fio_stream *stream)
+{
+    stream_send_all(stream);
+    if (stream_takes_leave(stream)) {
+        stream->kind->finish(stream, NULL); /* close() was called by something that was sent */
     }
 }
 
@@ -464,22 +476,26 @@ void
 fio_stream_on_writable(fio_stream *stream)
 {
     stream->blocked = false;
-    fio_stream_flush(stream);
+    stream_send_all(stream);
     if (!stream->blocked) {
         fio_stream_update_watch(stream);
     }
     /* asyncio: a pipe's writer goes on only once all is out. */
     size_t low_water = stream->kind->is_socket ? stream->low_water : 0;
+    /* Resumed before the end: the link may have more to write, even after close(). */
     if (stream->lost_count == 0 && stream->link_paused && fio_stream_unsent(stream) <= low_water) {
         stream_pause_link(stream, false);
-        stream_finish_closing(stream);
+    }
+    if (stream_takes_leave(stream)) {
+        stream->kind->finish_now(stream);
     }
 }
 
 void
 fio_stream_check_high_water(fio_stream *stream)
 {
-    if (!stream->link_paused && fio_stream_unsent(stream) > stream->high_water
+    /* Not out of what a flush releases: it may send that, too. */
+    if (!stream->link_paused && !stream->in_flush && fio_stream_unsent(stream) > stream->high_water
         && stream->lost_count == 0) {
         stream_pause_link(stream, true);
     }
@@ -514,6 +530,9 @@ fio_stream_write_eof(fio_stream *stream)
         return 0;
     }
     fio_stream_flush(stream);
+    if (stream->wire.closing) {
+        return 0; /* what was written before has failed */
+    }
     stream->eof_wanted = true;
     int err = fio_stream_unsent(stream) == 0 ? stream_shutdown(stream) : 0;
     if (err != 0) {

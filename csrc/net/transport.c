@@ -15,8 +15,10 @@ static void socket_ended(fio_stream *stream);
 static const fio_stream_kind socket_kind = {
     .owner = fio_transport_owner,
     .failed = fio_transport_failed,
+    .has_descriptor = fio_transport_has_descriptor,
     .ended = socket_ended,
     .finish = fio_transport_finish,
+    .finish_now = fio_transport_finish_now,
     .drained = fio_transport_drained,
     .read_error = "Fatal read error on socket transport",
     .write_error = "Fatal write error on socket transport",
@@ -154,15 +156,6 @@ socket_set_nodelay(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static int
-transport_put_extra(FioTransport *self, PyObject *name, PyObject *value)
-{
-    if (self->extra == NULL && (self->extra = PyDict_New()) == NULL) {
-        return -1;
-    }
-    return PyDict_SetItem(self->extra, name, value);
-}
-
 /* Keeps the peer's address while the kernel still knows it. */
 static int
 transport_keep_peer(FioTransport *self, const fio_any_addr *known)
@@ -182,9 +175,27 @@ transport_keep_peer(FioTransport *self, const fio_any_addr *known)
     if (name == NULL) {
         return -1;
     }
-    int result = transport_put_extra(self, self->st->str_peername, name);
+    int result = fio_transport_put_extra(self, self->st->str_peername, name);
     Py_DECREF(name);
     return result;
+}
+
+/* The same for our own, which the kernel knows as long as the descriptor is ours. */
+static int
+transport_keep_local(FioTransport *self)
+{
+    if (self->local.size > 0) {
+        return 0;
+    }
+    fio_any_addr local;
+    fio_addr_of_socket(self->fd, &local);
+    if (fio_addr_keep(&self->local, &local)) {
+        return 0;
+    }
+    PyObject *value = NULL;
+    int result = fio_transport_extra(self, self->st->str_sockname, &value);
+    Py_XDECREF(value);
+    return result < 0 ? -1 : 0;
 }
 
 static int
@@ -228,27 +239,11 @@ transport_detach(FioTransport *self)
     return none == NULL ? -1 : 0;
 }
 
-/* The descriptor behind `sock`; -1: exception set. */
-static int
-socket_fileno(fio_state *st, PyObject *sock)
-{
-    PyObject *number = PyObject_CallMethodNoArgs(sock, st->str_fileno);
-    if (number == NULL) {
-        return -1;
-    }
-    long fd = PyLong_AsLong(number);
-    Py_DECREF(number);
-    if (fd < 0 && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "the socket is closed");
-    }
-    return fd < 0 ? -1 : (int)fd;
-}
-
 FioTransport *
 fio_transport_prepare(PyTypeObject *type, fio_state *st, const fio_transport_args *args,
                       const fio_stream_kind *kind)
 {
-    int fd = args->sock == NULL ? args->fd : socket_fileno(st, args->sock);
+    int fd = args->sock == NULL ? args->fd : fio_transport_fileno(st, args->sock);
     if (fd < 0) {
         return NULL;
     }
@@ -259,10 +254,12 @@ fio_transport_prepare(PyTypeObject *type, fio_state *st, const fio_transport_arg
     fio_stream_init(&self->stream, kind, args->loop, fd);
     self->fd = fd;
     self->sock = Py_XNewRef(args->sock);
+    self->stream.shared = args->sock != NULL;
     self->extra = Py_XNewRef(args->extra);
     self->context = Py_XNewRef(args->context);
     self->one_context = args->context != NULL;
     if (transport_keep_peer(self, args->peer) < 0
+        || (self->stream.shared && transport_keep_local(self) < 0)
         || fio_transport_set_protocol(self, args->protocol) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -285,135 +282,8 @@ fio_transport_new(fio_state *st, const fio_transport_args *args)
     return (PyObject *)self;
 }
 
-/* -- what stays of the socket ---------------------------------------------------------------------
+/* -- failing and ending ---------------------------------------------------------------------------
  */
-
-/* A socket object round a descriptor that so far was ours alone. */
-static PyObject *
-transport_make_socket(FioTransport *self)
-{
-    PyObject *none = Py_None;
-    PyObject *fd = PyLong_FromLong(self->fd);
-    if (fd == NULL) {
-        return NULL;
-    }
-    PyObject *args[] = {NULL, fd};
-    PyObject *names = PyTuple_Pack(1, self->st->str_fileno);
-    PyObject *sock = names == NULL ? NULL
-                                   : PyObject_Vectorcall(self->st->socket_socket, args + 1,
-                                                         PY_VECTORCALL_ARGUMENTS_OFFSET, names);
-    Py_XDECREF(names);
-    Py_DECREF(fd);
-    if (sock == NULL) {
-        return NULL;
-    }
-    none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
-    if (none == NULL) {
-        /* The descriptor stays ours. */
-        Py_XDECREF(PyObject_CallMethodNoArgs(sock, self->st->str_detach));
-        Py_DECREF(sock);
-        return NULL;
-    }
-    Py_DECREF(none);
-    return sock;
-}
-
-PyObject *
-fio_transport_socket(FioTransport *self)
-{
-    if (!self->open) {
-        Py_RETURN_NONE;
-    }
-    if (self->sock == NULL && (self->sock = transport_make_socket(self)) == NULL) {
-        return NULL;
-    }
-    return Py_NewRef(self->sock);
-}
-
-/* asyncio.trsock.TransportSocket, what get_extra_info("socket") gives. */
-static PyObject *
-transport_wrap_socket(FioTransport *self)
-{
-    PyObject *sock = fio_transport_socket(self);
-    if (sock == NULL) {
-        return NULL;
-    }
-    if (sock == Py_None) {
-        /* Asked for the first time after the end: a closed socket, as asyncio's is by then. */
-        int family = self->peer.size > 0 ? self->peer.as.any.sa_family : AF_UNIX;
-        Py_SETREF(sock, PyObject_CallFunction(self->st->socket_socket, "i", family));
-        PyObject *none = sock == NULL ? NULL : PyObject_CallMethodNoArgs(sock, self->st->str_close);
-        if (none == NULL) {
-            Py_XDECREF(sock);
-            return NULL;
-        }
-        Py_DECREF(none);
-    }
-    PyObject *wrapped = PyObject_CallOneArg(self->st->aio_TransportSocket, sock);
-    Py_DECREF(sock);
-    return wrapped;
-}
-
-static PyObject *
-transport_local_name(FioTransport *self)
-{
-    if (!self->open) {
-        return fio_addr_to_python(&self->local.as.any, self->local.size);
-    }
-    fio_any_addr addr;
-    fio_addr_of_socket(self->fd, &addr);
-    return fio_addr_to_python((const struct sockaddr *)&addr.as, addr.size);
-}
-
-int
-fio_transport_extra(FioTransport *self, PyObject *name, PyObject **value)
-{
-    fio_state *st = self->st;
-    if (self->extra != NULL) {
-        int found = PyDict_GetItemRef(self->extra, name, value);
-        if (found != 0) {
-            return found;
-        }
-    }
-    *value = NULL;
-    if (!self->stream.kind->is_socket || !PyUnicode_Check(name)) {
-        return 0;
-    }
-    if (PyUnicode_Compare(name, st->str_peername) == 0) {
-        *value = fio_addr_to_python(&self->peer.as.any, self->peer.size);
-    }
-    else if (PyUnicode_Compare(name, st->str_sockname) == 0) {
-        *value = transport_local_name(self);
-    }
-    else if (PyUnicode_Compare(name, st->str_socket) == 0) {
-        *value = transport_wrap_socket(self);
-    }
-    else {
-        return 0;
-    }
-    if (*value == NULL || transport_put_extra(self, name, *value) < 0) {
-        Py_CLEAR(*value);
-        return -1;
-    }
-    return 1;
-}
-
-PyObject *
-fio_transport_all_extra(FioTransport *self)
-{
-    PyObject *names[] = {self->st->str_socket, self->st->str_sockname, self->st->str_peername};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        PyObject *value = NULL;
-        if (fio_transport_extra(self, names[i], &value) < 0) {
-            return NULL;
-        }
-        Py_XDECREF(value);
-    }
-    if (self->extra == NULL) {
-        self->extra = PyDict_New();
-    }
-    return Py_XNewRef(self->extra);
-}
 
 /* Closes the descriptor, by its socket object where there is one. */
 static int
@@ -422,17 +292,10 @@ transport_close_descriptor(FioTransport *self)
     if (!self->open) {
         return 0;
     }
-    if (self->stream.kind->is_socket) {
-        fio_any_addr local;
-        fio_addr_of_socket(self->fd, &local);
-        PyObject *value = NULL;
-        if (!fio_addr_keep(&self->local, &local)
-            && fio_transport_extra(self, self->st->str_sockname, &value) < 0) {
-            PyErr_Clear();
-        }
-        Py_XDECREF(value);
+    if (self->stream.kind->is_socket && transport_keep_local(self) < 0) {
+        PyErr_Clear();
     }
-    bool ours = self->stream.fd >= 0; /* else the number is another file's by now */
+    bool ours = fio_stream_descriptor(&self->stream) >= 0; /* else it is another file's by now */
     fio_stream_dispose(&self->stream);
     self->open = false;
     PyObject *sock = self->sock;
@@ -449,9 +312,6 @@ transport_close_descriptor(FioTransport *self)
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
 }
-
-/* -- failing and ending ---------------------------------------------------------------------------
- */
 
 void
 fio_transport_log_debug(FioTransport *self, const char *format)
@@ -651,6 +511,24 @@ transport_end(FioTransport *self)
     return result;
 }
 
+void
+fio_transport_finish_now(fio_stream *stream)
+{
+    FioTransport *self = fio_transport_of_stream(stream);
+    PyObject *context = PyContext_Copy(self->context);
+    int result = context == NULL ? -1 : PyContext_Enter(context);
+    if (result == 0) {
+        result = fio_transport_lose(self, NULL);
+        if (PyContext_Exit(context) < 0) {
+            result = -1;
+        }
+    }
+    Py_XDECREF(context);
+    if (result < 0) {
+        fio_loop_report(stream->loop, "Exception in callback Transport._write_ready()", NULL);
+    }
+}
+
 int
 fio_transport_lose(FioTransport *self, PyObject *exc)
 {
@@ -677,6 +555,8 @@ fio_transport_traverse(FioTransport *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->extra);
+    Py_VISIT(self->high_limit);
+    Py_VISIT(self->low_limit);
     Py_VISIT(self->dict);
     Py_VISIT(self->protocol);
     Py_VISIT(self->sock);
@@ -698,6 +578,8 @@ fio_transport_clear(FioTransport *self)
     stream->link = NULL;
     stream->link_owner = NULL;
     Py_CLEAR(self->extra);
+    Py_CLEAR(self->high_limit);
+    Py_CLEAR(self->low_limit);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->sock);

@@ -11,7 +11,9 @@
 typedef struct {
     PyObject_HEAD
     PyObject *extra; /* owned or NULL: the slot `_extra` of asyncio.BaseTransport, always here */
-    PyObject *flow_control_slots[4]; /* NULL: of asyncio's _FlowControlMixin, attributes instead */
+    PyObject *flow_control_slots[2]; /* NULL: of asyncio's _FlowControlMixin, attributes instead */
+    PyObject *high_limit; /* owned or NULL: its slots of the limits, used where these are numbers */
+    PyObject *low_limit;  /* that the stream's two cannot tell */
     PyObject *dict;                  /* owned or NULL: attributes that users set */
     PyObject *weakrefs;
     fio_state *st;      /* borrowed: the type keeps the module alive */
@@ -24,7 +26,7 @@ typedef struct {
     Py_buffer *exported;    /* owned or NULL: what get_buffer() gave for the read going on */
     fio_link bridge;        /* the link to `protocol` unless that is a _core.Link */
     fio_addr peer;
-    fio_addr local; /* taken when the descriptor is closed */
+    fio_addr local; /* taken at the latest when the descriptor is closed */
     fio_stream stream;
     int fd;           /* the descriptor's number, kept for repr after it was closed */
     bool open;        /* the descriptor is not closed yet */
@@ -72,8 +74,14 @@ void fio_transport_fatal(FioTransport *self, const char *message);
 /* asyncio: _call_connection_lost(); -1: the protocol's connection_lost() raised. */
 FIO_MUST_CHECK int fio_transport_lose(FioTransport *self, PyObject *exc);
 
+/* The number behind a socket object; -1: exception set, ValueError where it is closed. */
+FIO_MUST_CHECK int fio_transport_fileno(fio_state *st, PyObject *sock);
+/* fio_stream_kind.has_descriptor */
+bool fio_transport_has_descriptor(fio_stream *stream);
 /* The socket object, made when asked for; None once closed. */
 FIO_MUST_CHECK PyObject *fio_transport_socket(FioTransport *self);
+/* Something for get_extra_info() to find. */
+FIO_MUST_CHECK int fio_transport_put_extra(FioTransport *self, PyObject *name, PyObject *value);
 /* get_extra_info(): 1 found, 0 not there, -1 exception set. */
 FIO_MUST_CHECK int fio_transport_extra(FioTransport *self, PyObject *name, PyObject **value);
 /* The dict of all extra information. */
@@ -86,6 +94,7 @@ void fio_transport_log_debug(FioTransport *self, const char *format);
 PyObject *fio_transport_owner(fio_stream *stream);
 void fio_transport_failed(fio_stream *stream, int err, const char *message);
 void fio_transport_finish(fio_stream *stream, PyObject *exc);
+void fio_transport_finish_now(fio_stream *stream);
 
 /* Has the protocol's eof_received() called in the next turn. */
 FIO_MUST_CHECK int fio_transport_soon_eof(FioTransport *self);

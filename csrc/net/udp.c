@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "net/bridge.h"
+#include "net/py_transport.h"
 
 #include <errno.h>
 
@@ -189,8 +190,7 @@ fio_datagram_send(FioDatagram *self, PyObject *data, PyObject *address)
     self->queue[self->head + self->count] = datagram;
     self->count++;
     self->super.stream.queued += datagram_weight(&datagram);
-    fio_stream_commit(&self->super.stream);
-    return 0;
+    return fio_transport_commit(&self->super);
 }
 
 /* -- sending --------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ datagram_send_batch(FioDatagram *self)
                              &headers[count].msg_hdr);
         count++;
     }
-    int fd = self->super.stream.fd;
+    int fd = fio_stream_descriptor(&self->super.stream);
     if (count == 1) {
         return sendmsg(fd, &headers[0].msg_hdr, MSG_NOSIGNAL) < 0 ? -1 : 1;
     }
@@ -428,7 +428,7 @@ datagram_receive_batch(FioDatagram *self, char *slab)
                                              .msg_iovlen = 1};
     }
     fio_stream *stream = &self->super.stream;
-    int count = recvmmsg(stream->fd, headers, batch, MSG_DONTWAIT, NULL);
+    int count = recvmmsg(fio_stream_descriptor(stream), headers, batch, MSG_DONTWAIT, NULL);
     if (count < 0) {
         int err = errno;
         if (err != EAGAIN && err != EWOULDBLOCK && err != EINTR) {
@@ -471,7 +471,9 @@ datagram_read(fio_stream *stream)
 const fio_stream_kind fio_datagram_kind = {
     .owner = fio_transport_owner,
     .failed = fio_transport_failed,
+    .has_descriptor = fio_transport_has_descriptor,
     .finish = fio_transport_finish,
+    .finish_now = fio_transport_finish_now,
     .drained = datagram_drained,
     .read = datagram_read,
     .send_step = datagram_send_step,

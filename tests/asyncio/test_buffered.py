@@ -136,19 +136,50 @@ def test_switch_between_kinds_of_protocol(run):
     run(main())
 
 
-def test_abort_inside_get_buffer(run):
-    class Aborting(Buffered):
+@pytest.mark.parametrize("method", ["pause_reading", "close", "abort"])
+def test_a_buffer_given_while_the_transport_is_stopped_is_filled(run, method):
+    class Stopping(Buffered):
         def connection_made(self, transport):
             self.transport = transport
 
         def get_buffer(self, sizehint):
-            self.transport.abort()
+            getattr(self.transport, method)()
             return super().get_buffer(sizehint)
 
     async def main():
-        _, protocol, sock = await connected(Aborting)
+        transport, protocol, sock = await connected(Stopping)
         with sock:
             sock.send(b"x")
+            assert await protocol.receive(1) == b"x"
+            transport.abort()
             assert await protocol.lost is None
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("buffer", "message"),
+    [
+        (b"read-only", "Fatal read error on socket transport"),
+        ([1], "Fatal read error on socket transport"),
+        (memoryview(bytearray(8))[::2], "Fatal read error on socket transport"),
+        (None, "Fatal error: protocol.get_buffer() call failed."),
+        (5, "Fatal error: protocol.get_buffer() call failed."),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_read_into(run, reports, buffer, message):
+    class Wrong(Buffered):
+        def get_buffer(self, sizehint):
+            return buffer
+
+    async def main():
+        _, protocol, sock = await connected(Wrong)
+        with sock:
+            sock.send(b"x")
+            assert isinstance(await protocol.lost, (TypeError, BufferError))
+
+    run(main())
+    [report] = reports
+    reports.clear()
+    assert report["message"] == message

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import time
 
 import pytest
@@ -55,6 +56,30 @@ def test_slow_callback_is_logged(loop, caplog):
         loop.run_forever()
     [record] = caplog.records
     assert record.getMessage().startswith("Executing <Handle test_slow_callback_is_logged.<locals>")
+    assert record.getMessage().endswith(" seconds")
+
+
+def test_slow_protocol_is_logged(loop, caplog):
+    class Slow(asyncio.Protocol):
+        def data_received(self, data):
+            time.sleep(0.01)
+            loop.stop()
+
+    async def begin():
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(Slow, sock=ours)
+        return transport, theirs
+
+    transport, peer = loop.run_until_complete(begin())
+    loop.slow_callback_duration = 0.005
+    with caplog.at_level(logging.WARNING, "asyncio"), peer:
+        peer.send(b"x")
+        loop.run_forever()
+        transport.abort()
+        loop.run_until_complete(asyncio.sleep(0))
+    [record] = caplog.records
+    assert record.getMessage().startswith("Executing <Handle ")
+    assert "Transport._read_ready()" in record.getMessage()
     assert record.getMessage().endswith(" seconds")
 
 

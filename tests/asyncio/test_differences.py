@@ -153,6 +153,91 @@ async def no_delay_without_a_protocol_number() -> bool:
     return no_delay != 0
 
 
+async def factory_runs_in_a_task() -> bool:
+    loop = asyncio.get_running_loop()
+    task = loop.create_future()
+
+    class Protocol(asyncio.Protocol):
+        def __init__(self) -> None:
+            task.set_result(asyncio.current_task())
+
+        def connection_made(self, transport: Any) -> None:
+            transport.abort()
+
+    server = await loop.create_server(Protocol, "127.0.0.1", 0)
+    with socket.create_connection(server.sockets[0].getsockname()):
+        current = await task
+        await asyncio.sleep(0.001)
+    server.close()
+    await server.wait_closed()
+    return current is not None
+
+
+async def keys_of_a_failed_datagram_received() -> list[str]:
+    loop = asyncio.get_running_loop()
+    context = loop.create_future()
+
+    class Failing(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            raise ZeroDivisionError
+
+    loop.set_exception_handler(lambda _, told: context.set_result(told))
+    transport, _ = await loop.create_datagram_endpoint(Failing, ("127.0.0.1", 0))
+    transport.sendto(b"x", transport.get_extra_info("sockname"))
+    keys = sorted(await context)
+    transport.close()
+    await asyncio.sleep(0)
+    return keys
+
+
+TWO_LOOPS = """
+import asyncio, signal
+from {module} import {name} as make
+first, second = make(), make()
+heard = []
+first.add_signal_handler(signal.SIGUSR1, heard.append, None)
+second.add_signal_handler(signal.SIGUSR1, second.stop)
+second.call_soon(signal.raise_signal, signal.SIGUSR1)
+second.run_forever()
+first.call_later(0.001, first.stop)
+first.run_forever()
+second.close()
+first.close()
+print(bool(heard))
+"""
+
+
+async def two_loops_hear_of_a_signal() -> bool:
+    """Whether the first of two loops with handlers hears of it, too."""
+    kind = type(asyncio.get_running_loop())
+    program = TWO_LOOPS.format(module=kind.__module__, name=kind.__name__)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    return (await child.communicate())[0] == b"True\n"
+
+
+async def device_that_cannot_be_watched() -> str:
+    """What comes of reading /dev/null."""
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+
+    class Reader(asyncio.Protocol):
+        def eof_received(self) -> None:
+            told.set_result("its end")
+
+    def report(_: Any, context: dict[str, Any]) -> None:
+        told.set_result(type(context["exception"]).__name__)
+
+    loop.set_exception_handler(report)
+    with open("/dev/null", "rb", 0) as pipe:
+        transport, _ = await loop.connect_read_pipe(Reader, pipe)
+        outcome: str = await told
+        transport.close()
+        await asyncio.sleep(0)
+    return outcome
+
+
 async def is_a_coroutine_function() -> bool:
     return inspect.iscoroutinefunction(asyncio.get_running_loop().sock_recv)
 
@@ -324,6 +409,38 @@ DIFFERENCES = [
         takes_a_turn_for_a_number,
         True,
         False,
+    ),
+    Difference(
+        "Accepted connections",
+        "without TLS get their protocol at once: the factory is called as the connection is "
+        "accepted and ``connection_made()`` in the next turn, where asyncio makes a task for each.",
+        factory_runs_in_a_task,
+        True,
+        False,
+    ),
+    Difference(
+        "Reports of failed protocols",
+        "name ``protocol`` and ``transport`` also where ``datagram_received()`` or a pipe's "
+        "``data_received()`` raises; asyncio's name the handle that the loop had for it.",
+        keys_of_a_failed_datagram_received,
+        ["exception", "handle", "message"],
+        ["exception", "message", "protocol", "transport"],
+    ),
+    Difference(
+        "Signals and two loops",
+        "Of two loops of the main thread that handle a signal both hear of it when they run; of "
+        "asyncio's, the one that asked last.",
+        two_loops_hear_of_a_signal,
+        False,
+        True,
+    ),
+    Difference(
+        "Devices that cannot be watched",
+        "as ``/dev/null`` are read from by ``connect_read_pipe()`` all the same, once; asyncio "
+        "reports PermissionError and calls the protocol no more.",
+        device_that_cannot_be_watched,
+        "PermissionError",
+        "its end",
     ),
     Difference(
         "TCP_NODELAY",
