@@ -34,6 +34,12 @@ class Loop(_core.Loop, Endpoints):
     Behaves as ``asyncio.SelectorEventLoop`` does on the running version of Python.
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Loop:
+        """TypeError for arguments, which only the __init__() of a subclass may take."""
+        if (args or kwargs) and cls.__init__ is Loop.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        return super().__new__(cls)
+
     def __init__(self) -> None:
         # Not the selector loop's own __init__(), which makes its selector and self-pipe.
         asyncio.BaseEventLoop.__init__(self)

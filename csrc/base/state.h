@@ -81,6 +81,7 @@
     X(_resume)                \
     X(_ssl_protocol)          \
     X(_sslobj)                \
+    X(_run_once)              \
     X(_start)                 \
     X(_start_shutdown)        \
     X(_tick)                  \
@@ -91,7 +92,9 @@
     X(appendleft)             \
     X(body)                   \
     X(buffer_updated)         \
+    X(call_at)                \
     X(call_exception_handler) \
+    X(call_later)             \
     X(call_soon)              \
     X(can_write_eof)          \
     X(cancel)                 \
@@ -125,6 +128,7 @@
     X(items)                  \
     X(loop)                   \
     X(message)                \
+    X(name)                   \
     X(on_body)                \
     X(on_chunk_complete)      \
     X(on_chunk_header)        \

@@ -311,12 +311,40 @@ fio_handle_own_context(FioHandle *self)
     return 0;
 }
 
-/* handle_call() where the context is entered already: in a nested run, in a copy of it. */
+/* asyncio takes anything with a method run(callback, *args) for a context. */
+static PyObject *
+handle_call_by_method(FioHandle *self, PyObject *context)
+{
+    PyObject *args = PyObject_GetAttrString((PyObject *)self, "_args");
+    PyObject *run = args == NULL ? NULL : PyObject_GetAttrString(context, "run");
+    PyObject *all = NULL;
+    if (run != NULL && PyTuple_Check(args)
+        && (all = PyTuple_New(PyTuple_GET_SIZE(args) + 1)) != NULL) {
+        PyTuple_SET_ITEM(all, 0, Py_NewRef(self->callback));
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
+            PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
+        }
+    }
+    PyObject *result = all == NULL ? NULL : PyObject_CallObject(run, all);
+    Py_XDECREF(all);
+    Py_XDECREF(run);
+    Py_XDECREF(args);
+    return result;
+}
+
+/* handle_call() where the context cannot be entered: in a nested run it is entered already, and a
+ * copy of it serves. */
 static PyObject *
 handle_call_in_copy(FioHandle *self)
 {
     PyObject *context = Py_NewRef(self->context);
     PyObject *result = NULL;
+    if (!PyContext_CheckExact(context)) {
+        PyErr_Clear();
+        result = handle_call_by_method(self, context);
+        Py_DECREF(context);
+        return result;
+    }
     if (fio_loop_reenter_context(self->loop, &context) == 0) {
         result = handle_call(self);
         if (PyContext_Exit(context) < 0) {
@@ -451,6 +479,14 @@ handle_lock_at_rest(FioHandle *self)
     }
 }
 
+static void
+handle_set_shows_call(FioHandle *self, bool shows)
+{
+    fio_handle_lock(self);
+    self->shows_call = shows;
+    fio_handle_unlock(self);
+}
+
 int
 fio_handle_cancel(FioHandle *self)
 {
@@ -463,7 +499,9 @@ fio_handle_cancel(FioHandle *self)
     }
     if (self->loop->debug) {
         /* asyncio: Handle.cancel() keeps callback and arguments readable for the log. */
+        handle_set_shows_call(self, true);
         PyObject *repr = PyObject_Repr((PyObject *)self);
+        handle_set_shows_call(self, false);
         if (repr == NULL) {
             return -1;
         }

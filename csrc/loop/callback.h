@@ -37,6 +37,8 @@ typedef struct {
     bool in_snapshot : 1;
     /* Other threads may cancel it: its flags change under crossing->lock. Set once. */
     bool threadsafe : 1;
+    /* Though it is cancelled and runs: its last repr() is being made. */
+    bool shows_call : 1;
 } FioHandle;
 
 /* Callback and args are in use: cancel() leaves them to the end of the run. */

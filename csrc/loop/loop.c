@@ -7,6 +7,7 @@
 #include "loop/async.h"
 #include "loop/callback.h"
 #include "loop/metrics.h"
+#include "loop/overrides.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/signal.h"
@@ -223,6 +224,15 @@ loop_turn(FioLoop *loop)
     fio_loop_run_turn_end(loop);
 }
 
+/* One by a _run_once() of the program's. */
+static void
+loop_foreign_turn(FioLoop *loop)
+{
+    if (fio_overrides_turn(loop) < 0) {
+        fio_report_fatal(loop);
+    }
+}
+
 /* Raises what ended the run, if anything did. */
 static int
 loop_raise_fatal(FioLoop *loop)
@@ -249,7 +259,7 @@ int
 fio_loop_run(FioLoop *loop)
 {
     unsigned long outer_thread_id = loop->thread_id;
-    if (fio_timer_check_clock(loop) < 0) {
+    if (fio_overrides_look(loop) < 0) {
         return -1;
     }
     fio_metrics_begin(loop);
@@ -260,7 +270,12 @@ fio_loop_run(FioLoop *loop)
     loop->unpolled_turns = LOOP_UNPOLLED_TURNS;
     loop->ready_first = loop->nesting > 0 && loop->ready.count > 0;
     do {
-        loop_turn(loop);
+        if (FIO_UNLIKELY(loop->foreign_turn)) {
+            loop_foreign_turn(loop);
+        }
+        else {
+            loop_turn(loop);
+        }
     } while (!loop->stopping && loop->fatal == NULL);
     loop->stopping = false;
     loop->thread_id = outer_thread_id;

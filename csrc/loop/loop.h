@@ -115,7 +115,10 @@ struct FioLoop {
     bool allows_nested; /* fastaio.allow_nested() */
     bool closed;
     bool ready_first;  /* the next turn goes without a poll */
-    bool foreign_time; /* time() is not ours: overridden, or set on the instance */
+    bool foreign_time; /* time() is not ours: overridden, or set on the instance or the class */
+    bool foreign_call_at; /* the same of call_at() */
+    bool foreign_turn;    /* the same of _run_once() */
+    unsigned int class_version; /* of the loop's class when that was looked at (overrides.h) */
     bool uv_open;      /* uv and wakeup are there: from the first poll that waits */
     uv_loop_t uv;      /* its data member is the loop */
     uv_async_t wakeup; /* ends the poll from another thread */
@@ -141,6 +144,8 @@ int64_t fio_loop_now(void);
 /* The turn (loop/loop.c) as the Loop type calls it. fio_loop_turn() is one turn; -1 and the
  * exception set where one ended it. */
 FIO_MUST_CHECK int fio_loop_turn(FioLoop *loop);
+/* The same as the type's _run_once(). */
+PyObject *fio_loop_run_once(FioLoop *loop, PyObject *unused);
 FIO_MUST_CHECK int fio_loop_open(FioLoop *loop);
 FIO_MUST_CHECK int fio_loop_run(FioLoop *loop);
 void fio_loop_shut(FioLoop *loop);

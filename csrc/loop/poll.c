@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/schedule.h"
 #include "loop/watch.h"
 
 typedef struct {
@@ -48,30 +49,36 @@ poller_slot(fio_poller *self, const poll_side *side)
     return (FioHandle **)((char *)self + side->slot);
 }
 
+/* What stands for a file, as a number which may be negative; on 0 *number is it, -1: exception set.
+ */
+static int
+poll_number(PyObject *file, long *number)
+{
+    if (PyLong_Check(file)) {
+        *number = PyLong_AsLong(file);
+        return *number == -1 && PyErr_Occurred() ? -1 : 0;
+    }
+    PyObject *returned = PyObject_CallMethod(file, "fileno", NULL);
+    PyObject *integer = returned == NULL ? NULL : PyNumber_Long(returned);
+    Py_XDECREF(returned);
+    *number = integer == NULL ? -1 : PyLong_AsLong(integer);
+    Py_XDECREF(integer);
+    if (!PyErr_Occurred()) {
+        return 0;
+    }
+    if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError)
+        || PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
+    }
+    return -1;
+}
+
 int
 fio_poll_fileno(PyObject *file)
 {
     long fd = -1;
-    if (PyLong_Check(file)) {
-        fd = PyLong_AsLong(file);
-        if (fd == -1 && PyErr_Occurred()) {
-            return -1;
-        }
-    }
-    else {
-        PyObject *number = PyObject_CallMethod(file, "fileno", NULL);
-        PyObject *integer = number == NULL ? NULL : PyNumber_Long(number);
-        Py_XDECREF(number);
-        fd = integer == NULL ? -1 : PyLong_AsLong(integer);
-        Py_XDECREF(integer);
-        if (PyErr_Occurred()) {
-            if (PyErr_ExceptionMatches(PyExc_AttributeError)
-                || PyErr_ExceptionMatches(PyExc_TypeError)
-                || PyErr_ExceptionMatches(PyExc_ValueError)) {
-                PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
-            }
-            return -1;
-        }
+    if (poll_number(file, &fd) < 0) {
+        return -1;
     }
     if (fd < 0 || fd > INT_MAX) {
         PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
@@ -240,21 +247,17 @@ poll_is_closing(PyObject *transport)
 static int
 poll_check_free(FioLoop *loop, PyObject *file)
 {
-    int fd = -1;
-    if (PyLong_Check(file)) {
-        fd = (int)PyLong_AsLong(file);
-    }
-    else {
-        fd = fio_poll_fileno(file);
-    }
-    if (fd < 0) {
-        /* asyncio: a negative number is nobody's; only what is no file at all is an error here. */
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+    long number = -1;
+    if (poll_number(file, &number) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
             return -1;
         }
         PyErr_Clear();
-        return 0;
     }
+    if (number < 0 || number > INT_MAX) {
+        return 0; /* asyncio: nobody's; only what is no file at all is an error here */
+    }
+    int fd = (int)number;
     const fio_watch *watch = fio_watch_of(loop, fd);
     if (watch_is_taken(watch)) {
         return poll_refuse(file, watch->transport);
@@ -268,7 +271,7 @@ poll_check_free(FioLoop *loop, PyObject *file)
 PyObject *
 fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file)
 {
-    int fd = PyLong_Check(file) ? -1 : fio_poll_fileno(file);
+    int fd = fio_poll_fileno(file);
     if (fd < 0) {
         PyErr_Clear(); /* reported below */
     }
@@ -283,15 +286,11 @@ fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file)
 }
 
 static int
-poll_check_args(FioLoop *loop, Py_ssize_t nargs, const char *name)
+poll_check_args(Py_ssize_t nargs, const char *name)
 {
     if (nargs < 2) {
         PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'", name,
                      nargs == 0 ? "fd" : "callback");
-        return -1;
-    }
-    if (loop->closed) {
-        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }
     return 0;
@@ -338,6 +337,9 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side 
 static PyObject *
 poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const poll_side *side)
 {
+    if (fio_loop_check_closed(loop) < 0) {
+        return NULL;
+    }
     const fio_call call = {.callback = args[1], .args = args + 2, .nargs = nargs - 2};
     PyObject *handle = fio_handle_new(loop, &call);
     if (handle == NULL) {
@@ -363,7 +365,7 @@ poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py
         args = named;
         nargs = 2;
     }
-    if (poll_check_args(loop, nargs, side->add.function) < 0
+    if (poll_check_args(nargs, side->add.function) < 0
         || poll_check_free(loop, args[0]) < 0) {
         return NULL;
     }
@@ -378,7 +380,7 @@ poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py
 static PyObject *
 poll_add_unchecked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (poll_check_args(loop, nargs, side->add_unchecked) < 0) {
+    if (poll_check_args(nargs, side->add_unchecked) < 0) {
         return NULL;
     }
     return poll_add(loop, args, nargs, side);
@@ -542,7 +544,7 @@ fio_poll_wait(FioLoop *loop, int fd, FioHandle *handle, int event)
     if (number == NULL) {
         return -1;
     }
-    int result = poll_check_free(loop, number);
+    int result = fio_loop_check_closed(loop) < 0 ? -1 : poll_check_free(loop, number);
     if (result == 0) {
         result = poll_register(loop, number, handle, poll_side_of(event));
     }

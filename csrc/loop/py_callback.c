@@ -162,7 +162,8 @@ static bool
 handle_shows_call(FioHandle *self)
 {
     return self->callback != NULL
-           && (!self->cancelled || atomic_load(&self->running) == FIO_HANDLE_IDLE);
+           && (!self->cancelled || self->shows_call
+               || atomic_load(&self->running) == FIO_HANDLE_IDLE);
 }
 
 static PyObject *

@@ -6,6 +6,7 @@
 #include "loop/fork.h"
 #include "loop/metrics.h"
 #include "loop/nested.h"
+#include "loop/overrides.h"
 #include "loop/poll.h"
 #include "loop/ready.h"
 #include "loop/report.h"
@@ -17,7 +18,9 @@
 static PyObject *
 loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (PyTuple_GET_SIZE(args) > 0 || (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0)) {
+    /* Those of a subclass are for its __init__(). */
+    bool given = PyTuple_GET_SIZE(args) > 0 || (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0);
+    if (given && type->tp_init == PyBaseObject_Type.tp_init) {
         PyErr_Format(PyExc_TypeError, "%.200s() takes no arguments", type->tp_name);
         return NULL;
     }
@@ -28,7 +31,7 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->st = fio_state_of_type(type);
     self->closed = true; /* until fio_loop_open() */
     self->kwnames_loop = Py_BuildValue("(O)", self->st->str_loop);
-    if (self->kwnames_loop == NULL || fio_loop_open(self) < 0 || fio_timer_check_clock(self) < 0) {
+    if (self->kwnames_loop == NULL || fio_loop_open(self) < 0 || fio_overrides_look(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -187,8 +190,8 @@ PyDoc_STRVAR(loop_run_once_doc, "_run_once($self, /)\n"
                                 "--\n\n"
                                 "Take one turn.");
 
-static PyObject *
-loop_run_once(FioLoop *self, PyObject *Py_UNUSED(ignored))
+PyObject *
+fio_loop_run_once(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
     if (fio_loop_check_closed(self) < 0 || fio_loop_turn(self) < 0) {
         return NULL;
@@ -316,17 +319,19 @@ loop_set_queue(FioLoop *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closur
     return 0;
 }
 
-/* Somebody may put a clock of his own into the instance. */
+/* Somebody may put a clock of his own into the instance, for example. */
 static int
 loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
 {
     if (PyObject_GenericSetAttr((PyObject *)self, name, value) < 0) {
         return -1;
     }
-    if (PyUnicode_Compare(name, self->st->str_time) != 0) {
+    fio_state *st = self->st;
+    if (PyUnicode_Compare(name, st->str_time) != 0 && PyUnicode_Compare(name, st->str_call_at) != 0
+        && PyUnicode_Compare(name, st->str__run_once) != 0) {
         return 0;
     }
-    return fio_timer_check_clock(self);
+    return fio_overrides_look(self);
 }
 
 #define LOOP_MEMBER(name) (void *)(intptr_t)offsetof(FioLoop, name)
@@ -515,7 +520,7 @@ static PyMethodDef loop_methods[] = {
      loop_remove_writer_doc},
     {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
     {"_run_nested", (PyCFunction)fio_nested_run, METH_NOARGS, loop_run_nested_doc},
-    {"_run_once", (PyCFunction)loop_run_once, METH_NOARGS, loop_run_once_doc},
+    {"_run_once", (PyCFunction)fio_loop_run_once, METH_NOARGS, loop_run_once_doc},
     {"_signal_forward", (PyCFunction)fio_signal_forward, METH_O, loop_signal_forward_doc},
     {"_signal_heed", (PyCFunction)fio_signal_heed, METH_NOARGS, loop_signal_heed_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,

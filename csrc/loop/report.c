@@ -26,19 +26,33 @@ report_is_fatal(void)
            || PyErr_ExceptionMatches(PyExc_SystemExit);
 }
 
-/* Ends a report: `result` is what the Python side gave. */
+/* Ends a report: `result` is what the Python side gave. What a call_exception_handler() of the
+ * program's raises ends the run. */
 static void
 report_done(FioLoop *loop, PyObject *result)
 {
     if (result != NULL) {
         Py_DECREF(result);
     }
-    else if (report_is_fatal()) {
+    else if (loop->running || report_is_fatal()) {
         fio_report_fatal(loop);
     }
     else {
         PyErr_WriteUnraisable((PyObject *)loop);
     }
+}
+
+/* loop.<name>(first, second) as from a place that handles `exc`: it is what sys.exc_info() gives,
+ * and the context of what is raised. `second` may be NULL. */
+static PyObject *
+report_call(FioLoop *loop, PyObject *exc, PyObject *name, PyObject *first, PyObject *second)
+{
+    PyObject *handled = PyErr_GetHandledException();
+    PyErr_SetHandledException(exc);
+    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)loop, name, first, second, NULL);
+    PyErr_SetHandledException(handled);
+    Py_XDECREF(handled);
+    return result;
 }
 
 static int
@@ -77,14 +91,13 @@ fio_loop_report(FioLoop *loop, const char *message, const fio_report_context *ab
     }
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *context = report_context(loop, message, exc, about);
-    Py_DECREF(exc);
     PyObject *result = NULL;
     if (context != NULL) {
-        result = PyObject_CallMethodOneArg((PyObject *)loop, loop->st->str_call_exception_handler,
-                                           context);
+        result = report_call(loop, exc, loop->st->str_call_exception_handler, context, NULL);
         Py_DECREF(context);
     }
     report_done(loop, result);
+    Py_DECREF(exc);
 }
 
 void
@@ -97,10 +110,10 @@ fio_report_handle(FioHandle *handle)
         return;
     }
     PyObject *exc = PyErr_GetRaisedException();
-    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)loop, loop->st->str__callback_failed,
-                                                  (PyObject *)handle, exc, NULL);
-    Py_DECREF(exc);
+    PyObject *result = report_call(loop, exc, loop->st->str__callback_failed, (PyObject *)handle,
+                                   exc);
     report_done(loop, result);
+    Py_DECREF(exc);
 }
 
 PyObject *
@@ -138,7 +151,7 @@ fio_report_slow(FioLoop *loop, PyObject *what, int64_t begin)
     double limit_seconds = limit == NULL ? -1.0 : PyFloat_AsDouble(limit);
     Py_XDECREF(limit);
     if (PyErr_Occurred()) {
-        PyErr_WriteUnraisable((PyObject *)loop);
+        fio_report_fatal(loop);
     }
     else if (seconds >= limit_seconds) {
         report_done(loop, PyObject_CallMethod((PyObject *)loop, "_callback_was_slow", "Od", what,

@@ -4,8 +4,28 @@
 #include "loop/schedule.h"
 
 #include "loop/async.h"
+#include "loop/overrides.h"
 #include "loop/ready.h"
 #include "loop/timer.h"
+
+/* The method of that name by asyncio's own code. */
+static PyObject *
+schedule_inherited(FioLoop *self, PyObject *name, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
+{
+    PyObject *method = PyObject_GetAttr(self->st->aio_BaseEventLoop, name);
+    if (method == NULL) {
+        return NULL;
+    }
+    PyObject *bound = PyMethod_New(method, (PyObject *)self);
+    Py_DECREF(method);
+    if (bound == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames);
+    Py_DECREF(bound);
+    return result;
+}
 
 /* -- callbacks ------------------------------------------------------------------------------------
  */
@@ -166,6 +186,13 @@ fio_schedule_call_later(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, 
         PyErr_SetString(PyExc_TypeError, "delay must not be None");
         return NULL;
     }
+    bool number = PyFloat_Check(call.when) || PyLong_Check(call.when);
+    if (fio_overrides_refresh(self) < 0) {
+        return NULL;
+    }
+    if (FIO_UNLIKELY(self->foreign_call_at || !number)) {
+        return schedule_inherited(self, self->st->str_call_later, args, nargs, kwnames);
+    }
     double delay = PyFloat_AsDouble(call.when);
     if ((delay == -1.0 && PyErr_Occurred()) || fio_loop_check_closed(self) < 0) {
         return NULL;
@@ -222,25 +249,28 @@ schedule_new_task(FioLoop *self, PyObject *const *args, PyObject *kwnames)
     return task;
 }
 
+/* Whether they are those that create_task() has in all versions. */
+static bool
+schedule_knows_keywords(fio_state *st, PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (name != st->str_name && name != st->str_context) {
+            return false;
+        }
+    }
+    return true;
+}
+
 PyObject *
 fio_schedule_create_task(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (FIO_LIKELY(self->task_factory == NULL && nargs == 1)) {
+    if (FIO_LIKELY(self->task_factory == NULL && nargs == 1
+                   && schedule_knows_keywords(self->st, kwnames))) {
         return fio_loop_check_closed(self) < 0 ? NULL : schedule_new_task(self, args, kwnames);
     }
-    /* What a factory is called with differs between versions: asyncio's own code does it. */
-    PyObject *method = PyObject_GetAttr(self->st->aio_BaseEventLoop, self->st->str_create_task);
-    if (method == NULL) {
-        return NULL;
-    }
-    PyObject *bound = PyMethod_New(method, (PyObject *)self);
-    Py_DECREF(method);
-    if (bound == NULL) {
-        return NULL;
-    }
-    PyObject *task = PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames);
-    Py_DECREF(bound);
-    return task;
+    /* What a factory is called with differs between versions. */
+    return schedule_inherited(self, self->st->str_create_task, args, nargs, kwnames);
 }
 
 PyObject *

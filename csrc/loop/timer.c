@@ -42,19 +42,6 @@ fio_timer_time(FioLoop *Py_UNUSED(loop), PyObject *Py_UNUSED(unused))
     return PyFloat_FromDouble((double)fio_loop_now() * 1e-9);
 }
 
-int
-fio_timer_check_clock(FioLoop *loop)
-{
-    PyObject *method = PyObject_GetAttr((PyObject *)loop, loop->st->str_time);
-    if (method == NULL) {
-        return -1;
-    }
-    loop->foreign_time = !PyCFunction_Check(method)
-                         || PyCFunction_GET_FUNCTION(method) != (PyCFunction)fio_timer_time;
-    Py_DECREF(method);
-    return 0;
-}
-
 double
 fio_timer_clock_seconds(FioLoop *loop)
 {

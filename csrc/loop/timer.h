@@ -19,9 +19,6 @@ int64_t fio_timer_clock(FioLoop *loop);
 /* The same in seconds for call_later(); -1.0 with an exception set. */
 double fio_timer_clock_seconds(FioLoop *loop);
 
-/* Looks whether loop.time() is ours; -1 with an exception set. */
-FIO_MUST_CHECK int fio_timer_check_clock(FioLoop *loop);
-
 /* The method itself. */
 PyObject *fio_timer_time(FioLoop *loop, PyObject *unused);
 

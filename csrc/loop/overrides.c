@@ -1,0 +1,49 @@
+/* Methods of the loop that were replaced: found once a run and whenever its class has changed, so
+ * that calls from C cost no look-up where nothing is. */
+
+#include "loop/overrides.h"
+
+#include "loop/schedule.h"
+#include "loop/timer.h"
+
+/* 1: loop.<name> is another function than `ours`, 0, or -1. */
+static int
+overrides_differ(FioLoop *loop, PyObject *name, PyCFunction ours)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)loop, name);
+    if (method == NULL) {
+        return -1;
+    }
+    bool same = PyCFunction_Check(method) && PyCFunction_GET_FUNCTION(method) == ours;
+    Py_DECREF(method);
+    return !same;
+}
+
+int
+fio_overrides_look(FioLoop *loop)
+{
+    fio_state *st = loop->st;
+    int time = overrides_differ(loop, st->str_time, (PyCFunction)fio_timer_time);
+    int call_at = time < 0 ? -1
+                           : overrides_differ(loop, st->str_call_at,
+                                              FIO_METHOD(fio_schedule_call_at));
+    int turn = call_at < 0 ? -1
+                           : overrides_differ(loop, st->str__run_once,
+                                              (PyCFunction)fio_loop_run_once);
+    if (turn < 0) {
+        return -1;
+    }
+    loop->foreign_time = time > 0;
+    loop->foreign_call_at = call_at > 0;
+    loop->foreign_turn = turn > 0;
+    loop->class_version = Py_TYPE(loop)->tp_version_tag;
+    return 0;
+}
+
+int
+fio_overrides_turn(FioLoop *loop)
+{
+    PyObject *none = PyObject_CallMethodNoArgs((PyObject *)loop, loop->st->str__run_once);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}

@@ -1,0 +1,26 @@
+#ifndef FIO_LOOP_OVERRIDES_H
+#define FIO_LOOP_OVERRIDES_H
+
+/* The loop's own methods that C calls without looking them up, and whether a subclass, the instance
+ * or a test has put others in their place. */
+
+#include "loop/loop.h"
+
+/* Looks again; -1 with an exception set. */
+FIO_MUST_CHECK int fio_overrides_look(FioLoop *loop);
+
+/* The same only where the loop's class may have changed since: between two calls of it. */
+FIO_MUST_CHECK static inline int
+fio_overrides_refresh(FioLoop *loop)
+{
+    unsigned int version = Py_TYPE(loop)->tp_version_tag;
+    if (FIO_LIKELY(version != 0 && version == loop->class_version)) {
+        return 0;
+    }
+    return fio_overrides_look(loop);
+}
+
+/* One turn by the method that replaces ours. -1: it raised. */
+FIO_MUST_CHECK int fio_overrides_turn(FioLoop *loop);
+
+#endif
