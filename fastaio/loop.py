@@ -221,7 +221,10 @@ class Loop(_core.Loop, Endpoints):
         """Undo _begin_signals(), unless handlers are left that have to hear of signals."""
         if not self._signal_handlers:
             self._signal_forward(-1)
-            now = signal.set_wakeup_fd(self._wakeup_before)
+            try:
+                now = signal.set_wakeup_fd(self._wakeup_before)
+            except (OSError, ValueError):  # its owner has closed it
+                now = signal.set_wakeup_fd(-1)
             if now != self._wakeup_ours:
                 signal.set_wakeup_fd(now)  # the program's, set while we ran
 

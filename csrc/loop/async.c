@@ -146,6 +146,9 @@ fio_crossing_call(FioLoop *loop, const fio_call *call)
         return NULL;
     }
     ((FioHandle *)handle)->threadsafe = true;
+    if (!loop->running) {
+        fio_handle_track(handle);
+    }
     if (FIO_GIL) {
         return crossing_push(loop, handle);
     }

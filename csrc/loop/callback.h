@@ -92,6 +92,15 @@ fio_handle_track(PyObject *handle)
     }
 }
 
+/* The same for one in a queue when the loop ends a run: only a run keeps it alive for sure. */
+static inline void
+fio_handle_track_held(PyObject *handle)
+{
+    if (Py_REFCNT(handle) > 1) {
+        fio_handle_track(handle);
+    }
+}
+
 /* Gives up the reference of a queue of the loop's. */
 static inline void
 fio_handle_release(FIO_STEALS PyObject *handle)

@@ -281,5 +281,9 @@ fio_loop_run(FioLoop *loop)
     loop->thread_id = outer_thread_id;
     fio_metrics_end(loop);
     loop->running = outer_thread_id != 0;
+    if (!loop->running) {
+        fio_ready_track(loop);
+        fio_timers_track(loop);
+    }
     return loop_raise_fatal(loop);
 }

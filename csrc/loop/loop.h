@@ -269,7 +269,8 @@ typedef struct fio_watch {
     int (*on_found)(struct fio_watch *self, int events);
     /* The owner may free itself: called once, after fio_watch_close(), in a later turn. */
     void (*on_closed)(struct fio_watch *self);
-    /* NULL, or: the descriptor was closed by others, and another watch has its number now. */
+    /* NULL, or: the descriptor was closed by others, and another watch has its number now; or the
+     * watch yields, and it is registered anew. */
     void (*on_displaced)(struct fio_watch *self);
     PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
     int fd;
@@ -277,7 +278,7 @@ typedef struct fio_watch {
     int pending;       /* of these, what on_ready is queued for */
     bool open;         /* between fio_watch_open() and fio_watch_close() */
     bool carries_tls;  /* what the transport carries is TLS */
-    bool yields;       /* add_reader() takes its place, as that of any reader */
+    bool yields;       /* add_reader() takes its place: it is no transport's, or not any more */
     bool only_queues;  /* all on_ready does is to fill the ready ring: it is called in the poll */
     bool unheard;      /* nobody can tell in which turn on_ready is called: polls may be left out */
     fio_deferred turn; /* calls on_ready */

@@ -49,13 +49,15 @@ poller_slot(fio_poller *self, const poll_side *side)
     return (FioHandle **)((char *)self + side->slot);
 }
 
-/* What stands for a file, as a number which may be negative; on 0 *number is it, -1: exception set.
- */
+/* What stands for a file, as a number, which may be negative or too large: *number. -1: exception
+ * set. */
 static int
 poll_number(PyObject *file, long *number)
 {
     if (PyLong_Check(file)) {
-        *number = PyLong_AsLong(file);
+        int beyond = 0;
+        *number = PyLong_AsLongAndOverflow(file, &beyond);
+        *number = beyond > 0 ? LONG_MAX : *number;
         return *number == -1 && PyErr_Occurred() ? -1 : 0;
     }
     PyObject *returned = PyObject_CallMethod(file, "fileno", NULL);
@@ -80,8 +82,12 @@ fio_poll_fileno(PyObject *file)
     if (poll_number(file, &fd) < 0) {
         return -1;
     }
-    if (fd < 0 || fd > INT_MAX) {
+    if (fd < 0) {
         PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
+        return -1;
+    }
+    if (fd > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
         return -1;
     }
     return (int)fd;
@@ -249,10 +255,7 @@ poll_check_free(FioLoop *loop, PyObject *file)
 {
     long number = -1;
     if (poll_number(file, &number) < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            return -1;
-        }
-        PyErr_Clear();
+        return -1;
     }
     if (number < 0 || number > INT_MAX) {
         return 0; /* asyncio: nobody's; only what is no file at all is an error here */
@@ -309,8 +312,11 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side 
     if (watch_is_taken(watch)) {
         return poll_refuse(file, watch->transport);
     }
-    bool known = watch != NULL && !watch->yields;
-    fio_poller *self = known ? poller_of(loop, fd) : poller_new(loop, fd, file);
+    if (watch != NULL && watch->yields) {
+        watch->on_displaced(watch);
+        watch = NULL;
+    }
+    fio_poller *self = watch != NULL ? poller_of(loop, fd) : poller_new(loop, fd, file);
     if (self == NULL) {
         return -1;
     }
@@ -451,6 +457,10 @@ poll_find(FioLoop *loop, PyObject *file, fio_watch **found)
         *found = fio_watch_of(loop, fd);
         return 0;
     }
+    if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        PyErr_Clear();
+        return 0;
+    }
     /* selectors._BaseSelectorImpl._fileobj_lookup: an object that is closed by now is looked for
      * among those registered. */
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
@@ -476,8 +486,8 @@ poll_remove(FioLoop *loop, const poll_side *side, PyObject *file)
     if (poll_find(loop, file, &watch) < 0) {
         return NULL;
     }
-    if (watch != NULL && watch->yields && side == &poll_reading) {
-        watch->on_displaced(watch);
+    if (watch != NULL && watch->yields && watch->transport == NULL && side == &poll_reading) {
+        watch->on_displaced(watch); /* a server's: accepting ends */
         Py_RETURN_TRUE;
     }
     if (watch == NULL || watch->on_ready != poller_on_ready) {

@@ -98,6 +98,18 @@ fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg)
     return 0;
 }
 
+void
+fio_ready_track(FioLoop *loop)
+{
+    fio_ready_ring *ring = &loop->ready;
+    for (size_t i = ring->head; i != ring->head + ring->count; i++) {
+        uintptr_t item = ring->items[i & (ring->capacity - 1)];
+        if (item != 0 && (item & READY_DEFERRED) == 0) {
+            fio_handle_track_held((PyObject *)item);
+        }
+    }
+}
+
 PyObject *
 fio_ready_list(FioLoop *loop)
 {
@@ -151,6 +163,9 @@ fio_ready_call(FioLoop *loop, const fio_call *call)
     PyObject *handle = fio_handle_new(loop, call);
     if (handle == NULL) {
         return NULL;
+    }
+    if (!loop->running) {
+        fio_handle_track(handle);
     }
     /* What other threads asked for before goes first. */
     if (fio_crossing_drain(loop) < 0 || fio_ready_push(&loop->ready, (uintptr_t)handle) < 0) {

@@ -43,6 +43,9 @@ void fio_ready_run(FioLoop *loop);
 /* Drops all entries. */
 void fio_ready_clear(FioLoop *loop);
 
+/* Makes handles that others hold, too, known to the garbage collector. */
+void fio_ready_track(FioLoop *loop);
+
 /* The Handles that wait in the ring, in order. */
 FIO_MUST_CHECK PyObject *fio_ready_list(FioLoop *loop);
 

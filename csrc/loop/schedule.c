@@ -139,6 +139,9 @@ schedule_timer(FioLoop *self, double when, PyObject *when_object, const fio_call
     if (timer == NULL) {
         return NULL;
     }
+    if (!self->running) {
+        fio_handle_track((PyObject *)timer);
+    }
     timer->when = when;
     fio_handle_rare *rare = when_object == NULL ? NULL : fio_handle_rare_of(&timer->base);
     if (rare != NULL) {

@@ -66,6 +66,22 @@ signal_pipe(int ends[2])
     return 0;
 }
 
+/* Moves a descriptor from a number of which the program thinks that it is registered still: it has
+ * closed the file, and would find it gone. */
+static int
+signal_make_way(FioLoop *loop, int fd)
+{
+    while (fio_watch_of(loop, fd) != NULL) {
+        int other = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+        if (other < 0) {
+            break;
+        }
+        (void)close(fd);
+        fd = other;
+    }
+    return fd;
+}
+
 static fio_signals *
 signal_open(FioLoop *loop)
 {
@@ -80,6 +96,7 @@ signal_open(FioLoop *loop)
         PyMem_Free(self);
         return NULL;
     }
+    ends[0] = signal_make_way(loop, ends[0]);
     self->watch.on_ready = signal_on_ready;
     self->watch.unheard = true;
     self->read_fd = ends[0];

@@ -415,6 +415,17 @@ fio_timers_list(FioLoop *loop)
     return list;
 }
 
+void
+fio_timers_track(FioLoop *loop)
+{
+    for (Py_ssize_t i = 0; i < loop->timers.size; i++) {
+        PyObject *handle = fio_timer_handle_of(loop->timers.items[i].timer);
+        if (handle != NULL) {
+            fio_handle_track_held(handle);
+        }
+    }
+}
+
 int
 fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg)
 {

@@ -34,6 +34,9 @@ void fio_timers_free(FioLoop *loop);
 /* The TimerHandles of the heap, in the heap's order (the first is the next to fire). */
 FIO_MUST_CHECK PyObject *fio_timers_list(FioLoop *loop);
 
+/* Makes TimerHandles that others hold, too, known to the garbage collector. */
+void fio_timers_track(FioLoop *loop);
+
 int fio_timers_traverse(FioLoop *loop, visitproc visit, void *arg);
 
 #endif

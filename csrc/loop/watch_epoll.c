@@ -10,6 +10,7 @@
 #include "base/errors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -81,6 +82,7 @@ watch_displace(fio_watch *watch)
     watch->armed = 0;
     fio_list_remove(&watch->link);
     fio_watch_want(watch, 0);
+    watch->yields = false; /* it is too late for that */
     if (watch->on_displaced != NULL) {
         watch->on_displaced(watch);
     }
@@ -123,7 +125,7 @@ watches_reserve(struct fio_watches *watches, int fd)
     }
     int capacity = watches->capacity == 0 ? WATCH_FIRST_CAPACITY : watches->capacity;
     while (capacity <= fd) {
-        capacity = capacity > INT32_MAX / 2 ? INT32_MAX : capacity * 2;
+        capacity *= 2; /* a file's number is far from INT32_MAX */
     }
     fio_watch **by_fd = watches->by_fd;
     PyMem_Resize(by_fd, fio_watch *, (size_t)capacity);
@@ -144,6 +146,11 @@ fio_watch_open(FioLoop *loop, fio_watch *watch, int fd)
     struct fio_watches *watches = loop->watches;
     if (fd < 0 || watches == NULL) {
         fio_raise_errno(EBADF);
+        return -1;
+    }
+    /* A number that is no file's may be any. */
+    if (fd >= watches->capacity && fcntl(fd, F_GETFD) < 0) {
+        fio_raise_errno(errno);
         return -1;
     }
     if (watches_reserve(watches, fd) < 0) {

@@ -70,6 +70,7 @@ fio_stream_update_watch(fio_stream *stream)
     if (stream->fd < 0 || stream->loop->closed) {
         return;
     }
+    stream->watch.yields = stream->lost_count > 0; /* what is left is to close it */
     int events = 0;
     if (fio_stream_is_reading(stream)) {
         events |= UV_READABLE;
@@ -247,13 +248,6 @@ stream_on_found(fio_watch *watch, int events)
 /* -- closing --------------------------------------------------------------------------------------
  */
 
-static void
-stream_stop(fio_stream *stream)
-{
-    stream->wire.closing = true;
-    fio_stream_update_watch(stream);
-}
-
 void
 fio_stream_close(fio_stream *stream)
 {
@@ -267,7 +261,8 @@ fio_stream_close(fio_stream *stream)
     }
     bool last = fio_stream_unsent(stream) == 0;
     stream->lost_count += last;
-    stream_stop(stream);
+    stream->wire.closing = true;
+    fio_stream_update_watch(stream);
     if (last) {
         stream->kind->finish(stream, NULL);
     }
@@ -289,10 +284,12 @@ fio_stream_force_close(fio_stream *stream, PyObject *exc)
     if (stream->lost_count > 0) {
         return;
     }
+    /* First: what is dropped may be an object that closes us when it goes. */
+    stream->lost_count++;
+    stream->wire.closing = true;
     fio_stream_drop_output(stream);
     stream->blocked = false;
-    stream->lost_count++;
-    stream_stop(stream);
+    fio_stream_update_watch(stream);
     stream->kind->finish(stream, exc);
 }
 
@@ -325,7 +322,11 @@ stream_on_displaced(fio_watch *watch)
 {
     fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
     PyObject *owner = Py_NewRef(stream->kind->owner(stream));
-    if (stream->shared && fio_stream_descriptor(stream) >= 0) {
+    if (watch->open && watch->yields) {
+        stream_hold_owner(stream);
+        fio_watch_close(watch);
+    }
+    else if (stream->shared && fio_stream_descriptor(stream) >= 0) {
         stream_release_owner(stream);
     }
     else {

@@ -273,3 +273,78 @@ def test_the_number_of_a_closed_descriptor_may_become_the_loops(run):
             await wait_for_another_thread()
 
     run(main())
+
+
+@pytest.mark.parametrize("number", [9_999, 100_000_000, 2**31 - 1])
+def test_numbers_of_no_file(loop, number):
+    for method in (loop.add_reader, loop.add_writer):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            method(number, print)
+    assert loop.remove_reader(number) is False
+
+
+@pytest.mark.parametrize("number", [2**31, 2**32 + 1, 2**70])
+def test_numbers_that_cannot_be_a_files(loop, number):
+    with pytest.raises(OverflowError, match="too large to convert to C int"):
+        loop.add_reader(number, print)
+    assert loop.remove_reader(number) is False
+
+
+def test_the_descriptor_of_a_closing_transport(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, peer = socket.socketpair()
+        with peer:
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            number = ours.fileno()
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                loop.remove_reader(number)
+            transport.close()
+            assert loop.remove_reader(number) is False
+            assert loop.remove_writer(number) is False
+            loop.add_reader(number, print)
+            loop.add_writer(number, print)
+            assert loop.remove_reader(number) is True
+            assert loop.remove_writer(number) is True
+            await asyncio.sleep(0)
+            assert ours.fileno() == -1
+
+    run(main())
+
+
+def test_an_accepted_connection_that_closes(run):
+    """Its descriptor is closed, though it was registered in between."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        made = loop.create_future()
+
+        class Protocol(asyncio.Protocol):
+            def connection_made(self, transport):
+                made.set_result(transport)
+
+        server = await loop.create_server(Protocol, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()) as peer:
+            transport = await made
+            number = transport._sock_fd
+            transport.close()
+            loop.add_reader(number, print)
+            loop.remove_reader(number)
+            assert await asyncio.to_thread(peer.recv, 1) == b""
+        server.close()
+        await server.wait_closed()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
+
+    run(main())
+
+
+def test_a_registered_file_that_was_closed_before_the_first_run(loop, pair):
+    a, b = pair
+    loop.add_reader(a, print)
+    loop.add_reader(b, print)
+    a.close()
+    b.close()
+    turn(loop)
+    assert loop.remove_reader(a) is True
+    assert loop.remove_reader(b) is True

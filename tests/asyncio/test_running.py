@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 import warnings
+import weakref
 
 import pytest
 
@@ -207,3 +208,43 @@ def test_threads_have_their_own_loops(loop_factory):
     for thread in threads:
         thread.join()
     assert sorted(results) == [0, 1, 2, 3]
+
+
+def sleeps(loop):
+    loop.create_task(asyncio.sleep(100))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+def holds_a_handle(method, *args):
+    class Holder:
+        pass
+
+    def begin(loop):
+        holder = Holder()
+        holder.handle = getattr(loop, method)(*args, lambda: holder)
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        sleeps,
+        holds_a_handle("call_soon"),
+        holds_a_handle("call_soon_threadsafe"),
+        holds_a_handle("call_later", 100),
+    ],
+    ids=["sleep", "call_soon", "call_soon_threadsafe", "call_later"],
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", [asyncio.SelectorEventLoop, fastaio.Loop])
+def test_an_unclosed_loop_with_calls_that_wait_is_collected(kind, begin, caplog):
+    loop = kind()
+    alive = weakref.ref(loop)
+    begin(loop)
+    del loop
+    gc.collect()
+    gc.collect()
+    assert alive() is None

@@ -181,3 +181,17 @@ def test_wakeup_descriptor_after_a_handler_was_removed(loop):
     loop.add_signal_handler(signal.SIGUSR1, print)
     loop.run_until_complete(main())
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_wakeup_descriptor_that_its_owner_has_closed(loop):
+    before = signal.set_wakeup_fd(-1)
+    try:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        loop.run_until_complete(asyncio.sleep(0))
+        signal.set_wakeup_fd(ours.fileno())
+        ours.close()
+        theirs.close()
+        assert loop.run_until_complete(asyncio.sleep(0, 5)) == 5
+    finally:
+        signal.set_wakeup_fd(before)

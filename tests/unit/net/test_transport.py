@@ -424,3 +424,34 @@ def test_a_loop_in_each_of_many_threads():
     for each in threads:
         each.join()
     assert failures == []
+
+
+@pytest.mark.parametrize("then", ["close", "abort", "write_eof"])
+def test_output_that_closes_when_it_is_dropped(then):
+    """The end is told once: seen by a protocol that runs the loop in its connection_lost()."""
+    loop = fastaio.new_event_loop()
+    fastaio.allow_nested(loop)
+
+    class Ends(bytes):
+        def __del__(self):
+            getattr(protocol.transport, then)()
+
+    class Nesting(Base):
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            loop.run_until_complete(asyncio.sleep(0))
+
+    async def main():
+        nonlocal protocol
+        ours, theirs = pair()
+        _, protocol = await loop.create_connection(Nesting, sock=ours)
+        theirs.close()
+        protocol.transport.pause_reading()
+        protocol.transport.write(Ends(b"x"))  # fails at the end of the turn
+        await protocol.lost
+        await asyncio.sleep(0)
+        assert protocol.calls == ["lost"]
+
+    protocol = None
+    loop.run_until_complete(main())
+    loop.close()
