@@ -30,9 +30,9 @@ fio_gc_setup(fio_state *st)
 }
 
 PyObject *
-fio_gc_new(fio_state *st, PyTypeObject *type)
+fio_gc_new(size_t head, PyTypeObject *type)
 {
-    if (FIO_UNLIKELY(st->gc_head == 0)) {
+    if (FIO_UNLIKELY(head == 0)) {
         return PyObject_GC_New(PyObject, type);
     }
     char *memory = PyObject_Malloc(GC_HEAD_SIZE + (size_t)type->tp_basicsize);
@@ -44,9 +44,9 @@ fio_gc_new(fio_state *st, PyTypeObject *type)
 }
 
 void
-fio_gc_del(const fio_state *st, void *self)
+fio_gc_del(size_t head, void *self)
 {
-    if (FIO_UNLIKELY(st->gc_head == 0)) {
+    if (FIO_UNLIKELY(head == 0)) {
         PyObject_GC_Del(self);
     }
     else {

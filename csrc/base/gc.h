@@ -11,10 +11,11 @@
 /* Finds out whether it can be done in this interpreter. */
 FIO_MUST_CHECK int fio_gc_setup(fio_state *st);
 
-/* PyObject_GC_New() without variable part, uncounted: not tracked, its members not set. */
-PyObject *fio_gc_new(fio_state *st, PyTypeObject *type);
+/* PyObject_GC_New() without variable part, uncounted: not tracked, its members not set. `head` is
+ * st->gc_head, kept by whoever may outlive the module. */
+PyObject *fio_gc_new(size_t head, PyTypeObject *type);
 
 /* PyObject_GC_Del() of it. */
-void fio_gc_del(const fio_state *st, void *self);
+void fio_gc_del(size_t head, void *self);
 
 #endif

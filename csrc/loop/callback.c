@@ -12,6 +12,9 @@
 /* Handles kept for reuse: a burst of this many costs no allocation; 112 bytes each. */
 #define HANDLE_POOL_SIZE 1024
 
+/* Ends of handles inside of one another: some 200 bytes of stack each. */
+#define HANDLE_ENDS 100
+
 struct fio_handle_pool {
     FioHandle *handles[HANDLE_POOL_SIZE]; /* untracked, without references */
     FioTimerHandle *timers[HANDLE_POOL_SIZE];
@@ -33,16 +36,18 @@ handle_pool(FioLoop *loop)
 }
 
 void
-fio_handle_pool_free(const fio_state *st, struct fio_handle_pool *pool)
+fio_handle_pool_free(FioLoop *loop)
 {
+    struct fio_handle_pool *pool = loop->pool;
+    loop->pool = NULL;
     if (pool == NULL) {
         return;
     }
     while (pool->handle_count > 0) {
-        fio_gc_del(st, pool->handles[--pool->handle_count]);
+        fio_gc_del(loop->gc_head, pool->handles[--pool->handle_count]);
     }
     while (pool->timer_count > 0) {
-        fio_gc_del(st, pool->timers[--pool->timer_count]);
+        fio_gc_del(loop->gc_head, pool->timers[--pool->timer_count]);
     }
     PyMem_Free(pool);
 }
@@ -55,7 +60,7 @@ handle_alloc(FioLoop *loop)
         FioHandle *self = loop->pool->handles[--loop->pool->handle_count];
         return (FioHandle *)PyObject_Init((PyObject *)self, type);
     }
-    return (FioHandle *)fio_gc_new(loop->st, type);
+    return (FioHandle *)fio_gc_new(loop->gc_head, type);
 }
 
 static FioTimerHandle *
@@ -66,7 +71,7 @@ timer_handle_alloc(FioLoop *loop)
         FioTimerHandle *self = loop->pool->timers[--loop->pool->timer_count];
         return (FioTimerHandle *)PyObject_Init((PyObject *)self, type);
     }
-    return (FioTimerHandle *)fio_gc_new(loop->st, type);
+    return (FioTimerHandle *)fio_gc_new(loop->gc_head, type);
 }
 
 fio_handle_rare *
@@ -242,25 +247,61 @@ fio_handle_clear(FioHandle *self)
     return 0;
 }
 
-void
-fio_handle_dealloc(FioHandle *self)
+/* A handle may be the argument of another, and so on: when so many ends are on the stack, the next
+ * waits until they are through. False: it does, linked by what was its list of weak references. */
+static bool
+handle_begin_end(FioHandle *self)
 {
-    PyTypeObject *type = Py_TYPE(self);
     FioLoop *loop = self->loop;
     PyObject_GC_UnTrack(self);
     if (FIO_UNLIKELY(self->weakrefs != NULL)) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
+    if (FIO_GIL && FIO_UNLIKELY(loop->ending >= HANDLE_ENDS)) {
+        self->weakrefs = loop->to_end;
+        loop->to_end = (PyObject *)self;
+        return false;
+    }
+    loop->ending += FIO_GIL;
     (void)fio_handle_clear(self);
+    loop->ending -= FIO_GIL;
+    return true;
+}
+
+/* The memory is back: ends the handles that waited. */
+static void
+handle_finish_end(PyTypeObject *type, FioLoop *loop)
+{
+    if (FIO_UNLIKELY(loop->to_end != NULL) && loop->ending == 0 && !loop->ends_waiting) {
+        loop->ends_waiting = true;
+        while (loop->to_end != NULL) {
+            FioHandle *next = (FioHandle *)loop->to_end;
+            loop->to_end = next->weakrefs;
+            next->weakrefs = NULL;
+            Py_TYPE(next)->tp_dealloc((PyObject *)next);
+        }
+        loop->ends_waiting = false;
+    }
+    Py_DECREF(type);
+    Py_DECREF(loop);
+}
+
+void
+fio_handle_dealloc(FioHandle *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    FioLoop *loop = self->loop;
+    if (!handle_begin_end(self)) {
+        return;
+    }
     struct fio_handle_pool *pool = FIO_FREELISTS && !loop->closed ? handle_pool(loop) : NULL;
     if (pool != NULL && pool->handle_count < HANDLE_POOL_SIZE) {
         pool->handles[pool->handle_count++] = self;
     }
     else {
-        fio_gc_del(loop->st, self);
+        fio_gc_del(loop->gc_head, self);
     }
-    Py_DECREF(type);
-    Py_DECREF(loop);
+    handle_finish_end(type, loop);
 }
 
 void
@@ -269,20 +310,17 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
     PyTypeObject *type = Py_TYPE(self);
     FioLoop *loop = self->base.loop;
     assert(self->timer.place == 0);
-    PyObject_GC_UnTrack(self);
-    if (FIO_UNLIKELY(self->base.weakrefs != NULL)) {
-        PyObject_ClearWeakRefs((PyObject *)self);
+    if (!handle_begin_end(&self->base)) {
+        return;
     }
-    (void)fio_handle_clear(&self->base);
     struct fio_handle_pool *pool = FIO_FREELISTS && !loop->closed ? handle_pool(loop) : NULL;
     if (pool != NULL && pool->timer_count < HANDLE_POOL_SIZE) {
         pool->timers[pool->timer_count++] = self;
     }
     else {
-        fio_gc_del(loop->st, self);
+        fio_gc_del(loop->gc_head, self);
     }
-    Py_DECREF(type);
-    Py_DECREF(loop);
+    handle_finish_end(type, loop);
 }
 
 /* -- running --------------------------------------------------------------------------------------

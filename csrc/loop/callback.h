@@ -126,7 +126,8 @@ bool fio_handle_is_cancelled(FioHandle *handle);
 /* The TimerHandle `timer` is part of, or NULL. */
 FIO_BORROWED PyObject *fio_timer_handle_of(fio_timer *timer);
 
-void fio_handle_pool_free(const fio_state *st, struct fio_handle_pool *pool);
+/* Lets go of the freelist. */
+void fio_handle_pool_free(FioLoop *loop);
 
 /* -- for the types (loop/py_callback.c) -----------------------------------------------------------
  */

@@ -14,6 +14,10 @@
 #include "loop/timer.h"
 #include "loop/watch.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 /* A poll costs as much as three callbacks. While callbacks are ready and nobody watches a
  * descriptor, all that it could bring are signals without a handler of the loop's; so it is made in
  * one of so many turns. Otherwise it is made in every turn, for programs can tell: what is in the
@@ -22,6 +26,35 @@
 
 /* Milliseconds a poll waits at the most while other threads cannot end it. */
 #define LOOP_UNREACHABLE_WAIT 50
+
+/* Descriptors that libuv may open for its first loop; more than it takes. */
+#define LOOP_UV_DESCRIPTORS 8
+
+int
+fio_loop_setup_uv(void)
+{
+    int held[LOOP_UV_DESCRIPTORS];
+    int count = 0;
+    int err = 0;
+    while (count < LOOP_UV_DESCRIPTORS && err == 0) {
+        held[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        err = held[count] < 0 ? -errno : 0;
+        count += err == 0;
+    }
+    while (count > 0) {
+        (void)close(held[--count]);
+    }
+    uv_loop_t loop;
+    if (err == 0) {
+        err = uv_loop_init(&loop);
+    }
+    if (err < 0) {
+        fio_raise_uv(err);
+        return -1;
+    }
+    (void)uv_loop_close(&loop); /* nothing is open on it */
+    return 0;
+}
 
 static void
 loop_on_wakeup(uv_async_t *handle)
@@ -97,9 +130,7 @@ fio_loop_shut(FioLoop *loop)
     fio_ready_clear(loop);
     fio_timers_free(loop);
     loop_close_uv(loop);
-    /* Freeing a pooled handle needs its type, which may go before the loop does. */
-    fio_handle_pool_free(loop->st, loop->pool);
-    loop->pool = NULL;
+    fio_handle_pool_free(loop);
 }
 
 char *
@@ -168,6 +199,9 @@ loop_poll(FioLoop *loop)
         int wait = loop->timers.size == 0
                        ? -1
                        : fio_timer_wait(loop, loop->foreign_time ? fio_timer_clock(loop) : now);
+        if (loop->fatal != NULL) {
+            return;
+        }
         if (wait == 0) {
             fio_watches_poll(loop, 0);
         }
@@ -246,25 +280,50 @@ loop_raise_fatal(FioLoop *loop)
     return -1;
 }
 
+/* Between the checks in Python and this, another thread may have come in. */
+static int
+loop_check_thread(const FioLoop *loop, unsigned long thread)
+{
+    if ((loop->thread_id != 0 && loop->thread_id != thread)
+        || (loop->by_hand != 0 && loop->by_hand != thread)) {
+        PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
+        return -1;
+    }
+    return 0;
+}
+
 int
 fio_loop_turn(FioLoop *loop)
 {
+    unsigned long thread = PyThread_get_thread_ident();
+    unsigned long outer = loop->by_hand;
+    if (loop_check_thread(loop, thread) < 0) {
+        return -1;
+    }
+    loop->by_hand = thread;
     fio_metrics_begin(loop);
     loop_turn(loop);
     fio_metrics_end(loop);
+    loop->by_hand = outer;
     return loop_raise_fatal(loop);
 }
 
 int
 fio_loop_run(FioLoop *loop)
 {
+    unsigned long thread = PyThread_get_thread_ident();
     unsigned long outer_thread_id = loop->thread_id;
-    if (fio_overrides_look(loop) < 0) {
+    if (loop_check_thread(loop, thread) < 0) {
         return -1;
     }
     fio_metrics_begin(loop);
-    loop->thread_id = PyThread_get_thread_ident();
-    loop->running = true;
+    loop->thread_id = thread;
+    loop->running = true; /* nobody closes it from here on */
+    if (fio_overrides_look(loop) < 0) {
+        loop->thread_id = outer_thread_id;
+        loop->running = outer_thread_id != 0;
+        return -1;
+    }
     /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
      */
     loop->unpolled_turns = LOOP_UNPOLLED_TURNS;

@@ -86,7 +86,8 @@ typedef struct fio_loop_input {
 
 struct FioLoop {
     PyObject_HEAD
-    fio_state *st; /* borrowed: the type keeps the module alive */
+    fio_state *st; /* borrowed: the type keeps the module alive; not to be used in deallocators */
+    size_t gc_head; /* st->gc_head */
     fio_ready_ring ready;
     fio_timer_heap timers;
     fio_node turn_end;             /* list of fio_turn_end nodes to run before the poll */
@@ -100,10 +101,14 @@ struct FioLoop {
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
     PyObject *kwnames_loop;        /* owned: ("loop",) */
+    PyObject *to_end;              /* handles without references that wait to be freed, or NULL */
+    unsigned int ending;           /* handles being freed on the stack */
+    bool ends_waiting;             /* those that waited are being freed */
     fio_snapshot snapshot;         /* of the context of callbacks that wait */
     PyThreadState *parked;         /* the running thread's state while the GIL is let go */
     char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     unsigned long thread_id;       /* of the running thread, 0 when not running */
+    unsigned long by_hand;         /* of the thread that takes a turn by _run_once(), or 0 */
     unsigned int nesting;          /* nested runs on the stack */
     unsigned int unpolled_turns;   /* since the last poll */
     Py_ssize_t heard;              /* watches that want events a program can tell the time of */
@@ -125,6 +130,10 @@ struct FioLoop {
 };
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
+
+/* Once a process, or more often: has libuv open what all its loops share, where it would abort the
+ * process for want of descriptors later. -1: OSError set. */
+FIO_MUST_CHECK int fio_loop_setup_uv(void);
 
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);

@@ -101,32 +101,41 @@ poller_queue(fio_poller *self, FioHandle *handle)
 {
     if (fio_ready_push(&self->watch.loop->ready, (uintptr_t)Py_NewRef((PyObject *)handle)) < 0) {
         Py_DECREF(handle);
-        fio_loop_report(self->watch.loop, "no memory for a ready callback", NULL);
+        PyErr_Clear(); /* no memory: the poll finds it again */
     }
 }
 
 static void poller_drop(fio_poller *self, FioHandle **slot);
+static fio_poller *poller_of(FioLoop *loop, int fd);
+
+/* A registered handle whose event has come; true: it was cancelled, and has to be dropped. */
+static bool
+poller_hand_over(fio_poller *self, FioHandle *handle)
+{
+    if (handle == NULL || handle->cancelled) {
+        return handle != NULL;
+    }
+    poller_queue(self, handle);
+    return false;
+}
 
 static void
 poller_on_ready(fio_watch *watch, int events)
 {
     fio_poller *self = FIO_CONTAINER_OF(watch, fio_poller, watch);
+    FioLoop *loop = watch->loop;
+    int fd = watch->fd;
     /* asyncio: selector_events._process_events */
-    if ((events & UV_READABLE) != 0 && self->reader != NULL) {
-        if (self->reader->cancelled) {
-            poller_drop(self, &self->reader);
-        }
-        else {
-            poller_queue(self, self->reader);
+    bool reader = (events & UV_READABLE) != 0 && poller_hand_over(self, self->reader);
+    bool writer = (events & UV_WRITABLE) != 0 && poller_hand_over(self, self->writer);
+    if (reader) {
+        poller_drop(self, &self->reader);
+        if (poller_of(loop, fd) != self) {
+            return; /* what was dropped has run code that ended us */
         }
     }
-    if ((events & UV_WRITABLE) != 0 && self->writer != NULL) {
-        if (self->writer->cancelled) {
-            poller_drop(self, &self->writer);
-        }
-        else {
-            poller_queue(self, self->writer);
-        }
+    if (writer && self->writer != NULL && self->writer->cancelled) {
+        poller_drop(self, &self->writer);
     }
 }
 
@@ -181,11 +190,17 @@ poller_drop(fio_poller *self, FioHandle **slot)
 {
     FioHandle *handle = *slot;
     *slot = NULL;
+    PyObject *file = NULL;
+    if (poller_events(self) == 0) {
+        file = self->file; /* until the watch is closed nobody would find it there */
+        self->file = NULL;
+    }
     poller_update(self);
     if (fio_handle_cancel(handle) < 0) {
         PyErr_WriteUnraisable((PyObject *)handle);
     }
     Py_DECREF(handle);
+    Py_XDECREF(file);
 }
 
 static fio_poller *
@@ -214,8 +229,10 @@ poller_new(FioLoop *loop, int fd, PyObject *file)
 static int
 poll_refuse(PyObject *file, PyObject *transport)
 {
-    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", file,
-                 transport == NULL ? Py_None : transport);
+    /* Kept: the file's own repr() may end it. */
+    PyObject *kept = Py_NewRef(transport == NULL ? Py_None : transport);
+    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", file, kept);
+    Py_DECREF(kept);
     return -1;
 }
 
@@ -242,7 +259,9 @@ poll_check_transports(FioLoop *loop, PyObject *file, int fd)
 static bool
 poll_is_closing(PyObject *transport)
 {
+    Py_INCREF(transport);
     PyObject *closing = PyObject_CallMethod(transport, "is_closing", NULL);
+    Py_DECREF(transport);
     if (closing == NULL) {
         PyErr_Clear();
     }
@@ -320,9 +339,8 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side 
     if (self == NULL) {
         return -1;
     }
-    if (self->file == NULL || !PyLong_CheckExact(file)) {
-        /* A number is not what somebody asks for once the file is closed. */
-        Py_XSETREF(self->file, Py_NewRef(file));
+    if (self->file == NULL) {
+        self->file = Py_NewRef(file); /* the first, as asyncio's selector keeps it */
     }
     FioHandle **slot = poller_slot(self, side);
     FioHandle *old = *slot;

@@ -29,6 +29,7 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->st = fio_state_of_type(type);
+    self->gc_head = self->st->gc_head;
     self->closed = true; /* until fio_loop_open() */
     self->kwnames_loop = Py_BuildValue("(O)", self->st->str_loop);
     if (self->kwnames_loop == NULL || fio_loop_open(self) < 0 || fio_overrides_look(self) < 0) {
@@ -77,7 +78,7 @@ loop_dealloc(FioLoop *self)
     fio_loop_shut(self);
     (void)loop_clear(self);
     fio_crossing_free(self);
-    fio_handle_pool_free(self->st, self->pool);
+    fio_handle_pool_free(self);
     PyMem_Free(self->ready.items);
     PyMem_Free(self->slab);
     PyMem_Free(self->input);
@@ -95,7 +96,7 @@ PyDoc_STRVAR(loop_run_doc, "_run($self, /)\n"
 static PyObject *
 loop_run(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
-    if (fio_loop_run(self) < 0) {
+    if (fio_loop_check_closed(self) < 0 || fio_loop_run(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -122,7 +123,7 @@ PyDoc_STRVAR(loop_close_doc,
 static PyObject *
 loop_close(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->thread_id != 0) {
+    if (self->thread_id != 0 || self->running || self->by_hand != 0) {
         PyErr_SetString(PyExc_RuntimeError, "Cannot close a running event loop");
         return NULL;
     }

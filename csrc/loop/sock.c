@@ -99,7 +99,7 @@ static PyObject *
 sock_call_retry(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     FioSockCall *self = (FioSockCall *)object;
-    if (self->super.awaited == NULL || self->super.running) {
+    if (self->super.awaited == NULL || self->super.running || self->super.finished) {
         Py_RETURN_NONE;
     }
     self->super.running = true; /* nobody closes what is being used here */
@@ -205,6 +205,7 @@ sock_call_traverse(FioSockCall *self, visitproc visit, void *arg)
 static int
 sock_call_clear(FioSockCall *self)
 {
+    self->super.finished = true;
     Py_CLEAR(self->handle);
     sock_call_finish(&self->super);
     fio_coroutine_unwait(&self->super);

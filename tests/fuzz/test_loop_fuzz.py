@@ -1,5 +1,5 @@
-"""Transports whose protocols do anything to them inside of any call, from a seed: nothing may crash,
-every connection ends once, and the loop goes on. With a sanitizer's build this looks for use after
+"""Transports whose protocols do anything to them inside of any call, from a seed: nothing may
+crash, every connection ends once, and the loop goes on. With a sanitizer's build this looks for use after
 free; by hand, for longer:
 
     python tests/fuzz/test_loop_fuzz.py 20000
