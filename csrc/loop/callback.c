@@ -234,10 +234,13 @@ handle_drop_call(FioHandle *self)
 int
 fio_handle_clear(FioHandle *self)
 {
+    self->cancelled = true; /* should somebody find it again */
     handle_drop_call(self);
     PyObject *context = self->context;
     self->context = NULL;
-    if (context != NULL && self->in_snapshot) {
+    bool in_snapshot = self->in_snapshot;
+    self->in_snapshot = false;
+    if (context != NULL && in_snapshot) {
         fio_context_drop(&self->loop->snapshot, context);
     }
     else {

@@ -56,7 +56,10 @@ PyDoc_STRVAR(handle_get_context_doc, "get_context($self, /)\n"
 static PyObject *
 handle_get_context(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
-    return fio_handle_own_context(self) < 0 ? NULL : Py_NewRef(self->context);
+    if (fio_handle_own_context(self) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(self->context == NULL ? Py_None : self->context);
 }
 
 PyDoc_STRVAR(handle_run_doc, "_run($self, /)\n"

@@ -63,7 +63,6 @@ loop_clear(FioLoop *self)
     Py_CLEAR(self->fatal);
     Py_CLEAR(self->task_factory);
     Py_CLEAR(self->current_handle);
-    Py_CLEAR(self->kwnames_loop);
     Py_CLEAR(self->snapshot.context);
     fio_ready_clear(self);
     fio_timers_free(self);
@@ -77,6 +76,7 @@ loop_dealloc(FioLoop *self)
     PyObject_GC_UnTrack(self);
     fio_loop_shut(self);
     (void)loop_clear(self);
+    Py_CLEAR(self->kwnames_loop);
     fio_crossing_free(self);
     fio_handle_pool_free(self);
     PyMem_Free(self->ready.items);

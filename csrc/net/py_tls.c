@@ -38,8 +38,10 @@ tls_enter(FioTLS *self)
     if (transport == NULL || !PyObject_TypeCheck(transport, self->st->TransportType)) {
         return NULL;
     }
-    PyObject *context = Py_XNewRef(((FioTransport *)transport)->context);
-    if (context != NULL && PyContext_Enter(context) < 0) {
+    FioTransport *carrier = (FioTransport *)transport;
+    PyObject *context = Py_XNewRef(carrier->context);
+    if (context != NULL && PyContext_Enter(context) < 0
+        && fio_loop_reenter_context(carrier->stream.loop, &context) < 0) {
         PyErr_WriteUnraisable(transport);
         Py_CLEAR(context);
     }

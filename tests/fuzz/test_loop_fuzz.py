@@ -1,6 +1,6 @@
 """Transports whose protocols do anything to them inside of any call, from a seed: nothing may
-crash, every connection ends once, and the loop goes on. With a sanitizer's build this looks for use after
-free; by hand, for longer:
+crash, every connection ends once, and the loop goes on. With a sanitizer's build this looks for
+use after free; by hand, for longer:
 
     python tests/fuzz/test_loop_fuzz.py 20000
 """
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import logging
 import os
 import random
 import socket
@@ -18,6 +19,7 @@ import ssl
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -330,8 +332,16 @@ def play(seed: int, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
         world.transports.clear()
 
 
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Records would keep what they tell of until the test is over."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_anything_inside_of_anything() -> None:
+def test_anything_inside_of_anything(unlogged: None) -> None:
     server, client = contexts()
     for seed in range(SEED, SEED + ROUNDS):
         play(seed, server, client)

@@ -1,6 +1,7 @@
 """Code of the program's that runs in odd places of csrc/loop (repr(), finalizers, overridden
 methods, other threads) and there closes, frees or runs what is being worked with."""
 
+import _socket
 import asyncio
 import contextvars
 import gc
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 import weakref
 
 import pytest
@@ -340,3 +342,33 @@ def test_out_of_descriptors_at_the_first_wait(free):
     """)
         == "ran\n"
     )
+
+
+def test_what_the_collector_has_cleared_can_be_used(loop):
+    """Found by gc.get_objects() out of code that runs while it clears: a warning of a socket."""
+    found = []
+    kind = type(loop._new_handle(int))
+
+    def find(*args, **keywords):
+        found.extend(each for each in gc.get_objects() if type(each) is kind)
+
+    def make():
+        unclosed = _socket.socket()
+        cycle = [loop._new_handle(int, 1), loop._new_handle(int, unclosed)]
+        cycle.append(cycle)
+
+    gc.collect()
+    gc.disable()
+    try:
+        make()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = find
+            gc.collect()
+    finally:
+        gc.enable()
+    assert found
+    for handle in found:
+        repr(handle), handle.get_context()
+        with pytest.raises(TypeError, match="the handle is cancelled"):
+            handle._run()
