@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -188,6 +189,13 @@ async def keys_of_a_failed_datagram_received() -> list[str]:
     transport.close()
     await asyncio.sleep(0)
     return keys
+
+
+async def wakeup_descriptor_of_a_run() -> bool:
+    """Whether the run has set one."""
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    return before != -1
 
 
 TWO_LOOPS = """
@@ -431,6 +439,15 @@ DIFFERENCES = [
         "Of two loops of the main thread that handle a signal both hear of it when they run; of "
         "asyncio's, the one that asked last.",
         two_loops_hear_of_a_signal,
+        False,
+        True,
+    ),
+    Difference(
+        "Signals that come just before a wait",
+        "end it: while a loop runs on the main thread ``signal.set_wakeup_fd()`` has a descriptor "
+        "of its own, and what it had before again afterwards. asyncio sets one with "
+        "``add_signal_handler()`` alone, so that Ctrl-C can be heard late.",
+        wakeup_descriptor_of_a_run,
         False,
         True,
     ),
