@@ -56,9 +56,6 @@ module_exec(PyObject *module)
     if (result == 0) {
         result = fio_gc_setup(st);
     }
-    if (result == 0) {
-        result = fio_loop_setup_uv();
-    }
     for (size_t i = 0; i < sizeof(module_setups) / sizeof(module_setups[0]) && result == 0; i++) {
         result = module_setups[i](module);
     }

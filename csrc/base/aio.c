@@ -334,18 +334,18 @@ fio_future_new(fio_state *st, PyObject *loop)
 static int
 future_settle(fio_state *st, PyObject *future, PyObject *method, PyObject *value)
 {
+    Py_INCREF(future); /* whose methods may be the program's, and let go of it */
     PyObject *done = PyObject_CallMethodNoArgs(future, st->str_done);
-    if (done == NULL) {
-        return -1;
+    int is_done = done == NULL ? -1 : PyObject_IsTrue(done);
+    Py_XDECREF(done);
+    int result = is_done < 0 ? -1 : 0;
+    if (is_done == 0) {
+        PyObject *none = PyObject_CallMethodOneArg(future, method, value);
+        Py_XDECREF(none);
+        result = none == NULL ? -1 : 0;
     }
-    int is_done = PyObject_IsTrue(done);
-    Py_DECREF(done);
-    if (is_done != 0) {
-        return is_done < 0 ? -1 : 0;
-    }
-    PyObject *none = PyObject_CallMethodOneArg(future, method, value);
-    Py_XDECREF(none);
-    return none == NULL ? -1 : 0;
+    Py_DECREF(future);
+    return result;
 }
 
 int

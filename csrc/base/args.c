@@ -6,6 +6,10 @@ static int
 args_put_keyword(const fio_params *params, Py_ssize_t nargs, PyObject *name, PyObject *value,
                  PyObject **out)
 {
+    if (!PyUnicode_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+        return -1;
+    }
     for (Py_ssize_t i = 0; params->params[i] != NULL; i++) {
         if (PyUnicode_CompareWithASCIIString(name, params->params[i]) != 0) {
             continue;

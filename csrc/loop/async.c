@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "loop/ready.h"
+#include "loop/watch.h"
 
 #define CROSSING_FIRST_CAPACITY 16
 
@@ -107,16 +108,16 @@ crossing_reserve(fio_crossing *crossing)
     return 0;
 }
 
-/* Wakes the loop if it may be blocked. Under the lock or a GIL, and not on a closed loop: its
- * wakeup is there as long as that is held. */
+/* Wakes the loop if it may be blocked. Under the lock or a GIL, and not on a closed loop: what ends
+ * its polls is there as long as that is held. */
 static void
 crossing_ring(FioLoop *loop)
 {
     /* The loop sets `blocking` and then looks at `filled`; we set `filled` and then look at
      * `blocking`: one of the two sees the other. */
-    if (atomic_load(&loop->crossing->blocking)) {
-        /* It fails for no open handle. */
-        (void)uv_async_send(&loop->wakeup);
+    atomic_bool *blocking = &loop->crossing->blocking;
+    if (atomic_load(blocking) && atomic_exchange(blocking, false)) {
+        fio_watches_ring(loop);
     }
 }
 

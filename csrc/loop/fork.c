@@ -26,11 +26,6 @@ fork_renew(FioLoop *loop)
     loop->parked = NULL;
     fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);
-    int err = loop->uv_open ? uv_loop_fork(&loop->uv) : 0;
-    if (err < 0) {
-        fio_raise_uv(err);
-        return -1;
-    }
     if (fio_watches_fork(loop, loop->thread_id != 0) < 0) {
         return -1;
     }

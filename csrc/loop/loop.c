@@ -14,10 +14,6 @@
 #include "loop/timer.h"
 #include "loop/watch.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 /* A poll costs as much as three callbacks. While callbacks are ready and nobody watches a
  * descriptor, all that it could bring are signals without a handler of the loop's; so it is made in
  * one of so many turns. Otherwise it is made in every turn, for programs can tell: what is in the
@@ -26,79 +22,6 @@
 
 /* Milliseconds a poll waits at the most while other threads cannot end it. */
 #define LOOP_UNREACHABLE_WAIT 50
-
-/* Descriptors that libuv may open for its first loop; more than it takes. */
-#define LOOP_UV_DESCRIPTORS 8
-
-int
-fio_loop_setup_uv(void)
-{
-    int held[LOOP_UV_DESCRIPTORS];
-    int count = 0;
-    int err = 0;
-    while (count < LOOP_UV_DESCRIPTORS && err == 0) {
-        held[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        err = held[count] < 0 ? -errno : 0;
-        count += err == 0;
-    }
-    while (count > 0) {
-        (void)close(held[--count]);
-    }
-    uv_loop_t loop;
-    if (err == 0) {
-        err = uv_loop_init(&loop);
-    }
-    if (err < 0) {
-        fio_raise_uv(err);
-        return -1;
-    }
-    (void)uv_loop_close(&loop); /* nothing is open on it */
-    return 0;
-}
-
-static void
-loop_on_wakeup(uv_async_t *handle)
-{
-    /* That the poll has ended is all: the next turn takes in what other threads queued. */
-    fio_loop_enter((FioLoop *)handle->loop->data);
-}
-
-int
-fio_loop_open_uv(FioLoop *loop)
-{
-    if (loop->uv_open) {
-        return 0;
-    }
-    int err = uv_loop_init(&loop->uv);
-    if (err == 0) {
-        loop->uv.data = loop;
-        err = uv_async_init(&loop->uv, &loop->wakeup, loop_on_wakeup);
-        if (err < 0) {
-            (void)uv_loop_close(&loop->uv); /* nothing is open on it */
-        }
-    }
-    if (err < 0) {
-        fio_raise_uv(err);
-        return -1;
-    }
-    loop->uv_open = true;
-    return 0;
-}
-
-static void
-loop_close_uv(FioLoop *loop)
-{
-    if (!loop->uv_open) {
-        return;
-    }
-    loop->uv_open = false;
-    uv_close((uv_handle_t *)&loop->wakeup, NULL);
-    /* Runs the close callbacks; nothing is left to wait for. */
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    int err = uv_loop_close(&loop->uv);
-    assert(err == 0);
-    (void)err;
-}
 
 int
 fio_loop_open(FioLoop *loop)
@@ -109,7 +32,6 @@ fio_loop_open(FioLoop *loop)
         return -1;
     }
     if (fio_watches_open(loop) < 0) {
-        loop_close_uv(loop);
         return -1;
     }
     loop->closed = false;
@@ -129,7 +51,6 @@ fio_loop_shut(FioLoop *loop)
     fio_signal_free(loop);
     fio_ready_clear(loop);
     fio_timers_free(loop);
-    loop_close_uv(loop);
     fio_handle_pool_free(loop);
 }
 

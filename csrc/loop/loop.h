@@ -13,9 +13,9 @@
 
 #include <uv.h>
 
-/* Linux: descriptors stand in an epoll set of ours, with libuv's as one of them. uv_poll_t would
- * abort the process where a watched descriptor was closed by others, and costs four system calls
- * more a connection. FIO_WATCH_UV chooses the portable way for tests of it. */
+/* Linux: descriptors stand in an epoll set of ours, and no libuv loop is run: it would abort the
+ * process where a descriptor was closed by others, or where there are none left, and uv_poll_t
+ * costs four system calls more a connection. FIO_WATCH_UV chooses the portable way, to test it. */
 #if defined(__linux__) && !defined(FIO_WATCH_UV)
 #define FIO_WATCH_EPOLL 1
 #else
@@ -124,16 +124,13 @@ struct FioLoop {
     bool foreign_call_at; /* the same of call_at() */
     bool foreign_turn;    /* the same of _run_once() */
     unsigned int class_version; /* of the loop's class when that was looked at (overrides.h) */
-    bool uv_open;      /* uv and wakeup are there: from the first poll that waits */
+#if !FIO_WATCH_EPOLL
     uv_loop_t uv;      /* its data member is the loop */
     uv_async_t wakeup; /* ends the poll from another thread */
+#endif
 };
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
-
-/* Once a process, or more often: has libuv open what all its loops share, where it would abort the
- * process for want of descriptors later. -1: OSError set. */
-FIO_MUST_CHECK int fio_loop_setup_uv(void);
 
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);
@@ -201,10 +198,6 @@ fio_loop_return_slab(FioLoop *loop, char *slab)
  * callback further up the stack is in that context: enters a copy, which `*context` becomes. 0, or
  * -1 with an exception set. */
 FIO_MUST_CHECK int fio_loop_reenter_context(FioLoop *loop, PyObject **context);
-
-/* Makes loop->uv and loop->wakeup if they are not there yet; 0, or -1 with an exception set. A loop
- * that never waits does without: they cost more than all the rest of it. */
-FIO_MUST_CHECK int fio_loop_open_uv(FioLoop *loop);
 
 /* -- errors on the way out (loop/report.c) --------------------------------------------------------
  */

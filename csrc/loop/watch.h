@@ -12,8 +12,12 @@ FIO_MUST_CHECK int fio_watches_open(FioLoop *loop);
 /* Ends all watches that are still open, calling their on_closed, and frees loop->watches. */
 void fio_watches_close(FioLoop *loop);
 
-/* Makes sure that another thread can end a poll that waits (loop->wakeup); false: not for now. */
+/* Makes sure that another thread can end a poll that waits; false: not for now. A loop that never
+ * waits does without. */
 bool fio_watches_reachable(FioLoop *loop);
+
+/* Ends such a poll; from any thread. */
+void fio_watches_ring(FioLoop *loop);
 
 /* Asks the kernel and queues on_ready of what is ready. Waits at most `milliseconds` for the first
  * event, with the GIL let go: 0 not at all, -1 without end. */

@@ -1,5 +1,5 @@
-/* Watching descriptors on Linux: an epoll set of our own, level-triggered, in which libuv's epoll
- * descriptor stands as one more. Changes are gathered and told to the kernel before the next poll.
+/* Watching descriptors on Linux: an epoll set of our own, level-triggered, with an eventfd by which
+ * other threads end a wait. Changes are gathered and told to the kernel before the next poll.
  * Nobody has to be trusted: a descriptor may be closed, or closed and its number given to another
  * file, while it is watched. */
 
@@ -8,10 +8,12 @@
 #if FIO_WATCH_EPOLL
 
 #include "base/errors.h"
+#include "loop/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* Events taken in one poll; what is more waits for the next turn. 3 KiB of stack. */
@@ -20,8 +22,8 @@
 /* Milliseconds until what the kernel had no memory or no descriptor for is tried again. */
 #define WATCH_RETRY 50
 
-/* The key of libuv's descriptor; no watch's: a descriptor is never negative. */
-#define WATCH_UV_KEY UINT64_MAX
+/* The key of the eventfd; no watch's: a descriptor is never negative. */
+#define WATCH_WAKE_KEY UINT64_MAX
 
 #define WATCH_FIRST_CAPACITY 64
 
@@ -34,7 +36,7 @@ struct fio_watches {
     uint32_t generation; /* of the last watch opened */
     uint32_t polls;      /* polls begun, and forks: what came of an older one is out of date */
     uint32_t inherited;  /* polls until a forked child watches its parent's descriptors, or 0 */
-    bool uv_joined;      /* libuv's descriptor is in the set */
+    int wake_fd;         /* the eventfd, in the set from the first poll that waits; -1 before */
     int capacity;
     fio_watch **by_fd; /* owned array of borrowed watches; NULL where none is open */
     fio_node changed;  /* watches of which the kernel is to be told */
@@ -57,6 +59,7 @@ fio_watches_open(FioLoop *loop)
     }
     fio_list_init(&watches->changed);
     fio_list_init(&watches->closed);
+    watches->wake_fd = -1;
     watches->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (watches->epoll_fd < 0) {
         fio_raise_errno(errno);
@@ -88,33 +91,55 @@ watch_displace(fio_watch *watch)
     }
 }
 
-/* libuv's descriptor joins the set. */
-static bool
-watches_join_uv(FioLoop *loop)
+bool
+fio_watches_reachable(FioLoop *loop)
 {
     struct fio_watches *watches = loop->watches;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_UV_KEY};
-    int fd = uv_backend_fd(&loop->uv);
+    if (watches->wake_fd >= 0) {
+        return true;
+    }
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) {
+        return false; /* out of descriptors */
+    }
     fio_watch *displaced = fio_watch_of(loop, fd);
     if (displaced != NULL) {
         watches->by_fd[fd] = NULL;
         watch_displace(displaced);
     }
-    watches->uv_joined = epoll_ctl(watches->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
-    return watches->uv_joined;
-}
-
-bool
-fio_watches_reachable(FioLoop *loop)
-{
-    if (loop->watches->uv_joined) {
-        return true;
-    }
-    if (fio_loop_open_uv(loop) < 0) {
-        PyErr_Clear(); /* out of descriptors, for now */
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_WAKE_KEY};
+    if (epoll_ctl(watches->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        (void)close(fd);
         return false;
     }
-    return watches_join_uv(loop);
+    watches->wake_fd = fd;
+    return true;
+}
+
+void
+fio_watches_ring(FioLoop *loop)
+{
+    const uint64_t one = 1;
+    /* It fails only where others have closed it. */
+    ssize_t written = write(loop->watches->wake_fd, &one, sizeof(one));
+    (void)written;
+}
+
+static void
+watches_end_ringing(const struct fio_watches *watches)
+{
+    uint64_t count = 0;
+    ssize_t got = read(watches->wake_fd, &count, sizeof(count));
+    (void)got;
+}
+
+static void
+watches_close_wake(struct fio_watches *watches)
+{
+    if (watches->wake_fd >= 0) {
+        (void)close(watches->wake_fd);
+        watches->wake_fd = -1;
+    }
 }
 
 static int
@@ -318,6 +343,7 @@ fio_watches_close(FioLoop *loop)
     }
     watches_call_closed(watches);
     loop->watches = NULL;
+    watches_close_wake(watches);
     (void)close(watches->epoll_fd);
     PyMem_Free(watches->by_fd);
     PyMem_Free(watches);
@@ -367,7 +393,7 @@ watches_dispatch_one(FioLoop *loop, const struct epoll_event *event)
     int fd = (int)(uint32_t)event->data.u64;
     fio_watch *watch = fio_watch_of(loop, fd);
     if (watch == NULL || watch_key(watch) != event->data.u64) {
-        if (watch == NULL && !(loop->uv_open && fd == uv_backend_fd(&loop->uv))) {
+        if (watch == NULL && fd != loop->watches->wake_fd) {
             /* Left behind by a watch that was displaced; fails where the file is gone. */
             (void)epoll_ctl(loop->watches->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         }
@@ -400,7 +426,7 @@ fio_watches_fork(FioLoop *loop, bool was_running)
     /* First let go: there is room for the new one then. */
     (void)close(watches->epoll_fd);
     watches->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    watches->uv_joined = false;
+    watches_close_wake(watches);
     watches->polls++;
     for (int fd = 0; fd < watches->capacity; fd++) {
         if (watches->by_fd[fd] != NULL) {
@@ -448,33 +474,32 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     if (loop->ready.count > 0) {
         milliseconds = 0; /* something failed to be watched */
     }
-    int uv_wait = loop->uv_open ? uv_backend_timeout(&loop->uv) : -1;
-    if (uv_wait >= 0) {
-        milliseconds = watch_wait_at_most(milliseconds, uv_wait);
-    }
     int count = 0;
+    int err = 0;
     if (milliseconds == 0) {
         count = epoll_wait(watches->epoll_fd, events, WATCH_EVENTS, 0);
+        err = count < 0 ? errno : 0;
     }
     else {
         loop->parked = PyEval_SaveThread();
         count = epoll_wait(watches->epoll_fd, events, WATCH_EVENTS, milliseconds);
+        err = count < 0 ? errno : 0;
         fio_loop_enter(loop);
     }
-    /* A count of -1 is EINTR: the caller looks after signals. What is left when a callback has
-     * polled itself (a nested run), or is in a forked child now, is found again if still true. */
-    bool uv_ready = uv_wait >= 0;
+    if (FIO_UNLIKELY(err != 0) && err != EINTR) { /* at which the caller looks after signals */
+        fio_raise_errno(err); /* others have closed the set */
+        fio_report_fatal(loop);
+    }
+    /* What is left when a callback has polled itself (a nested run), or is in a forked child now,
+     * is found again if still true. */
     uint32_t polls = ++watches->polls;
     for (int i = 0; i < count && loop->fatal == NULL && watches->polls == polls; i++) {
-        if (events[i].data.u64 == WATCH_UV_KEY) {
-            uv_ready = true;
+        if (events[i].data.u64 == WATCH_WAKE_KEY) {
+            watches_end_ringing(watches);
         }
         else {
             watches_dispatch_one(loop, &events[i]);
         }
-    }
-    if (uv_ready) {
-        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     }
 }
 

@@ -23,14 +23,51 @@ watches_on_poll_end(uv_timer_t *handle)
     fio_loop_enter((FioLoop *)handle->loop->data);
 }
 
+static void
+watches_on_wakeup(uv_async_t *handle)
+{
+    /* That the poll has ended is all: the next turn takes in what other threads queued. */
+    fio_loop_enter((FioLoop *)handle->loop->data);
+}
+
+static int
+watches_open_uv(FioLoop *loop)
+{
+    int err = uv_loop_init(&loop->uv);
+    if (err == 0) {
+        loop->uv.data = loop;
+        err = uv_async_init(&loop->uv, &loop->wakeup, watches_on_wakeup);
+        if (err < 0) {
+            (void)uv_loop_close(&loop->uv); /* nothing is open on it */
+        }
+    }
+    if (err < 0) {
+        fio_raise_uv(err);
+        return -1;
+    }
+    return 0;
+}
+
+static void
+watches_close_uv(FioLoop *loop)
+{
+    uv_close((uv_handle_t *)&loop->wakeup, NULL);
+    /* Runs the close callbacks; nothing is left to wait for. */
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    int err = uv_loop_close(&loop->uv);
+    assert(err == 0);
+    (void)err;
+}
+
 int
 fio_watches_open(FioLoop *loop)
 {
-    if (fio_loop_open_uv(loop) < 0) {
+    if (watches_open_uv(loop) < 0) {
         return -1;
     }
     loop->watches = PyMem_Calloc(1, sizeof(struct fio_watches));
     if (loop->watches == NULL) {
+        watches_close_uv(loop);
         PyErr_NoMemory();
         return -1;
     }
@@ -42,6 +79,12 @@ bool
 fio_watches_reachable(FioLoop *Py_UNUSED(loop))
 {
     return true; /* libuv's loop is there from the start */
+}
+
+void
+fio_watches_ring(FioLoop *loop)
+{
+    (void)uv_async_send(&loop->wakeup); /* it fails for no open handle */
 }
 
 static void
@@ -195,6 +238,7 @@ fio_watches_close(FioLoop *loop)
     (void)uv_run(&loop->uv, UV_RUN_NOWAIT); /* poll_end's own closing */
     PyMem_Free(loop->watches);
     loop->watches = NULL;
+    watches_close_uv(loop);
 }
 
 static int
@@ -217,7 +261,11 @@ watch_go_on(fio_watch *watch, void *Py_UNUSED(arg))
 int
 fio_watches_fork(FioLoop *loop, bool was_running)
 {
-    /* uv_loop_fork() has made the new set. */
+    int err = uv_loop_fork(&loop->uv);
+    if (err < 0) {
+        fio_raise_uv(err);
+        return -1;
+    }
     if (was_running) {
         (void)fio_watches_visit(loop, watch_rest, NULL);
         loop->watches->inherited = WATCH_INHERITED_POLLS;

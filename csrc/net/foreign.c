@@ -12,6 +12,13 @@ foreign_of_wire(fio_wire *wire)
     return FIO_CONTAINER_OF(wire, FioForeignWire, wire);
 }
 
+/* The same, held over a call of the transport, which may call connection_lost() there and then. */
+static FioForeignWire *
+foreign_hold(fio_wire *wire)
+{
+    return (FioForeignWire *)Py_NewRef((PyObject *)foreign_of_wire(wire));
+}
+
 /* Tells the loop's exception handler of the raised exception. */
 static void
 foreign_report(FioForeignWire *self, const char *message)
@@ -88,23 +95,16 @@ foreign_flush(FioForeignWire *self)
 static void
 wire_flush(fio_wire *wire)
 {
-    FioForeignWire *self = foreign_of_wire(wire);
+    FioForeignWire *self = foreign_hold(wire);
     if (foreign_flush(self) < 0) {
         foreign_report(self, "write of a native protocol failed");
     }
+    Py_DECREF(self);
 }
 
 static void
-wire_commit(fio_wire *wire)
+foreign_flush_soon(FioForeignWire *self)
 {
-    FioForeignWire *self = foreign_of_wire(wire);
-    if (fio_buf_size(&wire->out) >= FOREIGN_FLUSH_SIZE) {
-        wire_flush(wire);
-        return;
-    }
-    if (self->in_batch || self->flush_soon) {
-        return;
-    }
     PyObject *flush = PyObject_GetAttr((PyObject *)self, self->st->str__flush);
     PyObject *handle = NULL;
     if (flush != NULL) {
@@ -119,27 +119,53 @@ wire_commit(fio_wire *wire)
     self->flush_soon = true;
 }
 
+static void
+wire_commit(fio_wire *wire)
+{
+    if (fio_buf_size(&wire->out) >= FOREIGN_FLUSH_SIZE) {
+        wire_flush(wire);
+        return;
+    }
+    FioForeignWire *self = foreign_hold(wire);
+    if (!self->in_batch && !self->flush_soon) {
+        foreign_flush_soon(self);
+    }
+    Py_DECREF(self);
+}
+
 static int
 wire_send(fio_wire *wire, const char *data, size_t size, PyObject *owner)
 {
-    FioForeignWire *self = foreign_of_wire(wire);
-    if (foreign_flush(self) < 0) {
-        return -1;
+    FioForeignWire *self = foreign_hold(wire);
+    int result = foreign_flush(self);
+    if (result == 0) {
+        bool whole = PyBytes_Check(owner) && PyBytes_AS_STRING(owner) == data
+                     && (size_t)PyBytes_GET_SIZE(owner) == size;
+        result = foreign_write(self, whole ? Py_NewRef(owner)
+                                           : PyBytes_FromStringAndSize(data, (Py_ssize_t)size));
     }
-    if (PyBytes_Check(owner) && PyBytes_AS_STRING(owner) == data
-        && (size_t)PyBytes_GET_SIZE(owner) == size) {
-        return foreign_write(self, Py_NewRef(owner));
-    }
-    return foreign_write(self, PyBytes_FromStringAndSize(data, (Py_ssize_t)size));
+    Py_DECREF(self);
+    return result;
+}
+
+/* transport.<name>() of a wire. */
+static void
+wire_call(fio_wire *wire, PyObject *name)
+{
+    FioForeignWire *self = foreign_hold(wire);
+    foreign_call(self, name);
+    Py_DECREF(self);
 }
 
 static void
 wire_close(fio_wire *wire)
 {
     if (!wire->closing) {
+        FioForeignWire *self = foreign_hold(wire);
         wire_flush(wire);
         wire->closing = true;
-        foreign_call(foreign_of_wire(wire), foreign_of_wire(wire)->st->str_close);
+        foreign_call(self, self->st->str_close);
+        Py_DECREF(self);
     }
 }
 
@@ -148,14 +174,14 @@ wire_abort(fio_wire *wire)
 {
     wire->closing = true;
     fio_buf_free(&wire->out);
-    foreign_call(foreign_of_wire(wire), foreign_of_wire(wire)->st->str_abort);
+    wire_call(wire, foreign_of_wire(wire)->st->str_abort);
 }
 
 static void
 wire_pause_reading(fio_wire *wire)
 {
     if (!wire->closing) {
-        foreign_call(foreign_of_wire(wire), foreign_of_wire(wire)->st->str_pause_reading);
+        wire_call(wire, foreign_of_wire(wire)->st->str_pause_reading);
     }
 }
 
@@ -163,14 +189,14 @@ static void
 wire_resume_reading(fio_wire *wire)
 {
     if (!wire->closing) {
-        foreign_call(foreign_of_wire(wire), foreign_of_wire(wire)->st->str_resume_reading);
+        wire_call(wire, foreign_of_wire(wire)->st->str_resume_reading);
     }
 }
 
 static size_t
 wire_unsent(fio_wire *wire)
 {
-    FioForeignWire *self = foreign_of_wire(wire);
+    FioForeignWire *self = foreign_hold(wire);
     PyObject *size = PyObject_CallMethodNoArgs(self->transport,
                                                self->st->str_get_write_buffer_size);
     size_t unsent = size == NULL ? 0 : PyLong_AsSize_t(size);
@@ -179,7 +205,9 @@ wire_unsent(fio_wire *wire)
         foreign_report(self, "transport call of a native protocol failed");
         unsent = 0;
     }
-    return unsent + fio_buf_size(&wire->out);
+    unsent += fio_buf_size(&wire->out);
+    Py_DECREF(self);
+    return unsent;
 }
 
 static const fio_wire_ops foreign_ops = {

@@ -35,21 +35,6 @@ typedef struct {
     int batch;
 } FioListener;
 
-/* Takes the descriptor back from a socket object; an exception that is set stays. */
-static void
-listener_unwrap(FioListener *self, PyObject *sock)
-{
-    PyObject *raised = PyErr_GetRaisedException();
-    PyObject *number = PyObject_CallMethodNoArgs(sock, self->st->str_detach);
-    if (number == NULL) {
-        PyErr_WriteUnraisable(sock);
-    }
-    Py_XDECREF(number);
-    if (raised != NULL) {
-        PyErr_SetRaisedException(raised);
-    }
-}
-
 static int
 listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject *context,
               PyObject **protocol)
@@ -79,7 +64,7 @@ listener_wrap(FioListener *self, int fd)
     if (sock != NULL) {
         none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
         if (none == NULL) {
-            listener_unwrap(self, sock);
+            fio_socket_unwrap(self->st, sock);
             Py_CLEAR(sock);
         }
     }
@@ -103,7 +88,7 @@ listener_log(FioListener *self, int fd, const fio_any_addr *peer)
                                    self->server == NULL ? Py_None : self->server, address, sock);
         Py_DECREF(address);
     }
-    listener_unwrap(self, sock);
+    fio_socket_unwrap(self->st, sock);
     Py_DECREF(sock);
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
@@ -123,7 +108,7 @@ listener_hand_over(FioListener *self, int fd, const fio_any_addr *peer)
         result = PyObject_CallFunctionObjArgs(self->on_accept, sock, address, NULL);
     }
     if (result == NULL) {
-        listener_unwrap(self, sock); /* the caller closes the descriptor */
+        fio_socket_unwrap(self->st, sock); /* the caller closes the descriptor */
     }
     Py_XDECREF(address);
     Py_DECREF(sock);

@@ -35,6 +35,9 @@ read_pipe_ended(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
     pipe_log_closed(self);
+    if (stream->link == NULL) {
+        return; /* the log's handler has seen to the end */
+    }
     stream->wire.closing = true;
     if (fio_transport_soon_eof(self) < 0) {
         fio_transport_fatal(self, "Fatal read error on pipe transport");

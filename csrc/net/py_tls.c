@@ -81,6 +81,18 @@ tls_link_connected(fio_link *link, fio_wire *Py_UNUSED(wire), PyObject *transpor
                              "Fatal error: protocol.connection_made() call failed."));
 }
 
+/* What follows wants what SSLProtocol.__init__() sets. */
+static bool
+tls_is_made(const FioTLS *self)
+{
+    if (self->sslobj != NULL && self->incoming != NULL && self->outgoing != NULL
+        && self->backlog != NULL) {
+        return true;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "TLSLink.__init__() has not been called");
+    return false;
+}
+
 static void
 tls_link_data(fio_link *link, const char *data, size_t size)
 {
@@ -88,7 +100,7 @@ tls_link_data(fio_link *link, const char *data, size_t size)
     Py_INCREF(self);
     PyObject *transport = Py_XNewRef(self->transport);
     PyObject *context = tls_enter(self);
-    if (fio_tls_on_data(self, data, size) < 0) {
+    if (!tls_is_made(self) || fio_tls_on_data(self, data, size) < 0) {
         tls_failed(self, transport, "Fatal error: protocol.buffer_updated() call failed.");
     }
     tls_leave(context);
@@ -145,10 +157,17 @@ tls_link_resume_writing(fio_link *link)
 }
 
 static void
+tls_detach(FioTLS *self)
+{
+    self->wire = NULL;
+    Py_CLEAR(self->carrier);
+}
+
+static void
 tls_link_lost(fio_link *link, PyObject *exc)
 {
     FioTLS *self = tls_of_link(link);
-    self->wire = NULL;
+    tls_detach(self);
     Py_XDECREF(tls_link_call(self, self->st->str_connection_lost, exc == NULL ? Py_None : exc,
                              "Fatal error: protocol.connection_lost() call failed."));
 }
@@ -185,18 +204,6 @@ tls_done(int err)
     Py_RETURN_NONE;
 }
 
-/* Everything below wants what SSLProtocol.__init__() sets. */
-static bool
-tls_is_made(const FioTLS *self)
-{
-    if (self->sslobj != NULL && self->incoming != NULL && self->outgoing != NULL
-        && self->backlog != NULL) {
-        return true;
-    }
-    PyErr_SetString(PyExc_RuntimeError, "TLSLink.__init__() has not been called");
-    return false;
-}
-
 PyDoc_STRVAR(tls_attach_doc, "_attach($self, transport, /)\n"
                              "--\n\n"
                              "Write to this carrier, straight to its stream if it is one of ours.");
@@ -204,9 +211,10 @@ PyDoc_STRVAR(tls_attach_doc, "_attach($self, transport, /)\n"
 static PyObject *
 tls_attach(FioTLS *self, PyObject *transport)
 {
-    self->wire = NULL;
+    tls_detach(self);
     if (PyObject_TypeCheck(transport, self->st->TransportType)) {
         self->wire = &((FioTransport *)transport)->stream.wire;
+        self->carrier = Py_NewRef(transport);
     }
     Py_RETURN_NONE;
 }
@@ -275,13 +283,14 @@ tls_traverse(FioTLS *self, visitproc visit, void *arg)
     Py_VISIT(self->app_protocol);
     Py_VISIT(self->state);
     Py_VISIT(self->backlog);
+    Py_VISIT(self->carrier);
     return fio_link_traverse(&self->super, visit, arg);
 }
 
 static int
 tls_clear(FioTLS *self)
 {
-    self->wire = NULL;
+    tls_detach(self);
     Py_CLEAR(self->sslobj);
     Py_CLEAR(self->engine);
     Py_CLEAR(self->incoming);

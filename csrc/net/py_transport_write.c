@@ -369,6 +369,11 @@ fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *Py_UNUSED(ignor
     if (waiter == NULL) {
         return NULL;
     }
+    if (self->empty_waiter != NULL) { /* made by a create_future() of the program's */
+        Py_DECREF(waiter);
+        PyErr_SetString(PyExc_RuntimeError, "Empty waiter is already set");
+        return NULL;
+    }
     self->empty_waiter = Py_NewRef(waiter);
     if (fio_stream_unsent(&self->stream) == 0
         && fio_future_set_result(self->st, waiter, Py_None) < 0) {

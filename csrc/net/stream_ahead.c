@@ -63,6 +63,12 @@ ahead_hand_over(fio_stream *stream, const char *data, size_t size)
     while (size > 0 && fio_stream_is_open(stream) && stream->link == link) {
         size_t room = 0;
         char *place = ops->buffer(link, &room);
+        if (!fio_stream_is_open(stream) || stream->loop->fatal != NULL) {
+            if (place != NULL && ops->unused != NULL) {
+                ops->unused(link);
+            }
+            return;
+        }
         size_t step = place == NULL || room > size ? size : room;
         if (place != NULL) {
             memcpy(place, data, step);

@@ -551,51 +551,77 @@ stream_of_wire(fio_wire *wire)
     return FIO_CONTAINER_OF(wire, fio_stream, wire);
 }
 
+/* The same with its owner held: links call from anywhere, and a call may be the end of the stream.
+ */
+static fio_stream *
+stream_hold(fio_wire *wire)
+{
+    fio_stream *stream = stream_of_wire(wire);
+    Py_INCREF(stream->kind->owner(stream));
+    return stream;
+}
+
+static void
+stream_unhold(fio_stream *stream)
+{
+    Py_DECREF(stream->kind->owner(stream));
+}
+
 static void
 wire_commit(fio_wire *wire)
 {
-    fio_stream_commit(stream_of_wire(wire));
+    fio_stream *stream = stream_hold(wire);
+    fio_stream_commit(stream);
+    stream_unhold(stream);
 }
 
 static void
 wire_flush(fio_wire *wire)
 {
-    fio_stream_flush(stream_of_wire(wire));
-    fio_stream_check_high_water(stream_of_wire(wire));
+    fio_stream *stream = stream_hold(wire);
+    fio_stream_flush(stream);
+    fio_stream_check_high_water(stream);
+    stream_unhold(stream);
 }
 
 static int
 wire_send(fio_wire *wire, const char *data, size_t size, PyObject *owner)
 {
-    fio_stream *stream = stream_of_wire(wire);
-    if (fio_stream_queue(stream, data, size, owner) < 0) {
-        return -1;
+    fio_stream *stream = stream_hold(wire);
+    int result = fio_stream_queue(stream, data, size, owner);
+    if (result == 0) {
+        fio_stream_commit(stream);
     }
-    fio_stream_commit(stream);
-    return 0;
+    stream_unhold(stream);
+    return result;
 }
 
 static int
 wire_send_file(fio_wire *wire, int fd, int64_t offset, size_t size)
 {
-    fio_stream *stream = stream_of_wire(wire);
-    if (fio_stream_queue_file(stream, fd, offset, size) < 0) {
-        return -1;
+    fio_stream *stream = stream_hold(wire);
+    int result = fio_stream_queue_file(stream, fd, offset, size);
+    if (result == 0) {
+        fio_stream_commit(stream);
     }
-    fio_stream_commit(stream);
-    return 0;
+    stream_unhold(stream);
+    return result;
 }
 
 static void
 wire_close(fio_wire *wire)
 {
-    fio_stream_close(stream_of_wire(wire));
+    fio_stream *stream = stream_hold(wire);
+    fio_stream_close(stream);
+    stream_unhold(stream);
 }
 
 static void
 wire_abort(fio_wire *wire)
 {
-    fio_stream_abort(stream_of_wire(wire));
+    fio_stream *stream = stream_hold(wire);
+    fio_stream_abort(stream);
+    stream_unhold(stream);
 }
 
 static void
@@ -607,7 +633,9 @@ wire_pause_reading(fio_wire *wire)
 static void
 wire_resume_reading(fio_wire *wire)
 {
-    fio_stream_resume_reading(stream_of_wire(wire));
+    fio_stream *stream = stream_hold(wire);
+    fio_stream_resume_reading(stream);
+    stream_unhold(stream);
 }
 
 static size_t

@@ -126,6 +126,20 @@ tls_encrypt(FioTLS *self, const char *data, Py_ssize_t size)
     return taken;
 }
 
+/* backlog.<name>(), or with one argument. */
+static PyObject *
+tls_backlog_call(FioTLS *self, PyObject *name, PyObject *arg)
+{
+    if (self->backlog == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_write_backlog");
+        return NULL;
+    }
+    PyObject *backlog = Py_NewRef(self->backlog);
+    PyObject *result = PyObject_CallMethodObjArgs(backlog, name, arg, NULL);
+    Py_DECREF(backlog);
+    return result;
+}
+
 /* Keeps a snapshot of the bytes until they can be encrypted. */
 static int
 tls_postpone(FioTLS *self, const char *data, Py_ssize_t size, bool first)
@@ -134,8 +148,8 @@ tls_postpone(FioTLS *self, const char *data, Py_ssize_t size, bool first)
     if (copy == NULL) {
         return -1;
     }
-    PyObject *none = PyObject_CallMethodOneArg(
-        self->backlog, first ? self->st->str_appendleft : self->st->str_append, copy);
+    PyObject *none = tls_backlog_call(
+        self, first ? self->st->str_appendleft : self->st->str_append, copy);
     Py_DECREF(copy);
     if (none == NULL) {
         return -1;
@@ -169,8 +183,13 @@ static int
 tls_write_backlog(FioTLS *self)
 {
     while (self->backlog_size > 0) {
-        PyObject *data = PyObject_CallMethodNoArgs(self->backlog, self->st->str_popleft);
+        PyObject *data = tls_backlog_call(self, self->st->str_popleft, NULL);
         if (data == NULL) {
+            return -1;
+        }
+        if (!PyBytes_Check(data)) {
+            PyErr_SetString(PyExc_TypeError, "_write_backlog holds bytes");
+            Py_DECREF(data);
             return -1;
         }
         Py_ssize_t size = PyBytes_GET_SIZE(data);
@@ -269,10 +288,7 @@ tls_read_records(FioTLS *self, Py_ssize_t room, bool *closed)
     PyObject *data = PyBytes_FromStringAndSize(NULL, room);
     Py_ssize_t size = 0;
     while (data != NULL && size < room) {
-        PyObject *rest = PyMemoryView_FromMemory(PyBytes_AS_STRING(data) + size, room - size,
-                                                 PyBUF_WRITE);
-        Py_ssize_t count = rest == NULL ? -1 : fio_tls_read_into(self, rest, room - size);
-        Py_XDECREF(rest);
+        Py_ssize_t count = fio_tls_read_into(self, PyBytes_AS_STRING(data) + size, room - size);
         if (count == -1) {
             Py_CLEAR(data);
             return NULL;
@@ -383,10 +399,7 @@ tls_fill(FioTLS *self, PyObject *buffer, bool *closed, bool *full)
         PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
     }
     while (waiting > 0 && size < view.len) {
-        PyObject *rest = PyMemoryView_FromMemory((char *)view.buf + size, view.len - size,
-                                                 PyBUF_WRITE);
-        Py_ssize_t count = rest == NULL ? -1 : fio_tls_read_into(self, rest, view.len - size);
-        Py_XDECREF(rest);
+        Py_ssize_t count = fio_tls_read_into(self, (char *)view.buf + size, view.len - size);
         *closed = count == 0;
         if (count <= 0) {
             waiting = count == -1 ? -1 : 0;

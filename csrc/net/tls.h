@@ -31,7 +31,9 @@ typedef struct {
     char app_writing_paused;
     char ssl_reading_paused;
     char ssl_writing_paused;
-    fio_wire *wire; /* borrowed: the carrier, between connected() and lost() when it is ours */
+    bool engine_keeps; /* it may keep what its methods are given: it is the program's */
+    fio_wire *wire;    /* the carrier's, between connected() and lost() when it is ours */
+    PyObject *carrier; /* owned: what `wire` lives in, or NULL */
 } FioTLS;
 
 /* -- net/tls_bio.c: the library behind the seam
@@ -47,9 +49,9 @@ FIO_MUST_CHECK Py_ssize_t fio_tls_waiting(FioTLS *tls);
  * when a whole record is still missing. */
 FIO_MUST_CHECK PyObject *fio_tls_read(FioTLS *tls, Py_ssize_t room);
 
-/* Up to `room` decrypted bytes into the writable `buffer` object: how many (0: close_notify), -2
- * when a whole record is still missing, -1 exception set. */
-FIO_MUST_CHECK Py_ssize_t fio_tls_read_into(FioTLS *tls, PyObject *buffer, Py_ssize_t room);
+/* Up to `room` decrypted bytes to `place`: how many (0: close_notify), -2 when a whole record is
+ * still missing, -1 exception set. */
+FIO_MUST_CHECK Py_ssize_t fio_tls_read_into(FioTLS *tls, char *place, Py_ssize_t room);
 
 /* Encrypts `size` bytes: how many were taken, -2 when the library wants to read first, -1. */
 FIO_MUST_CHECK Py_ssize_t fio_tls_write(FioTLS *tls, const char *data, size_t size);

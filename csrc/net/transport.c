@@ -296,10 +296,10 @@ transport_close_descriptor(FioTransport *self)
         PyErr_Clear();
     }
     bool ours = fio_stream_descriptor(&self->stream) >= 0; /* else it is another file's by now */
-    fio_stream_dispose(&self->stream);
-    self->open = false;
     PyObject *sock = self->sock;
     self->sock = NULL;
+    self->open = false; /* first: output that is dropped may come here again */
+    fio_stream_dispose(&self->stream);
     if (sock == NULL) {
         /* Nothing was promised to the peer that a failing close(2) could break. */
         if (ours) {
@@ -435,6 +435,9 @@ socket_ended(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
     fio_transport_log_debug(self, "%r received EOF");
+    if (stream->link == NULL) {
+        return; /* the log's handler has seen to the end */
+    }
     PyObject *link_owner = Py_NewRef(stream->link_owner);
     bool keep_open = stream->link->ops->eof(stream->link);
     Py_DECREF(link_owner);
@@ -534,6 +537,7 @@ fio_transport_lose(FioTransport *self, PyObject *exc)
 {
     Py_INCREF(self);
     PyObject *raised = NULL;
+    self->stream.lost_count += self->stream.lost_count == 0; /* called by hand */
     if (transport_tell_lost(self, exc) < 0) {
         raised = PyErr_GetRaisedException();
     }
@@ -595,6 +599,9 @@ void
 fio_transport_finalize(FioTransport *self)
 {
     if (!self->open) {
+        if (self->stream.watch.open) {
+            fio_stream_dispose(&self->stream); /* begun by somebody before it was made */
+        }
         return;
     }
     PyObject *raised = PyErr_GetRaisedException();

@@ -76,6 +76,8 @@ FIO_MUST_CHECK int fio_transport_lose(FioTransport *self, PyObject *exc);
 
 /* The number behind a socket object; -1: exception set, ValueError where it is closed. */
 FIO_MUST_CHECK int fio_transport_fileno(fio_state *st, PyObject *sock);
+/* Takes the descriptor back from a socket object; an exception that is set stays. */
+void fio_socket_unwrap(fio_state *st, PyObject *sock);
 /* fio_stream_kind.has_descriptor */
 bool fio_transport_has_descriptor(fio_stream *stream);
 /* The socket object, made when asked for; None once closed. */

@@ -20,6 +20,20 @@ fio_transport_fileno(fio_state *st, PyObject *sock)
     return fd < 0 ? -1 : (int)fd;
 }
 
+void
+fio_socket_unwrap(fio_state *st, PyObject *sock)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *number = PyObject_CallMethodNoArgs(sock, st->str_detach);
+    if (number == NULL) {
+        PyErr_WriteUnraisable(sock);
+    }
+    Py_XDECREF(number);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
 bool
 fio_transport_has_descriptor(fio_stream *stream)
 {
@@ -44,7 +58,11 @@ fio_transport_put_extra(FioTransport *self, PyObject *name, PyObject *value)
     if (self->extra == NULL && (self->extra = PyDict_New()) == NULL) {
         return -1;
     }
-    return PyDict_SetItem(self->extra, name, value);
+    /* Kept: a name compares itself as it likes. */
+    PyObject *extra = Py_NewRef(self->extra);
+    int result = PyDict_SetItem(extra, name, value);
+    Py_DECREF(extra);
+    return result;
 }
 
 /* A socket object round a descriptor that so far was ours alone. */
@@ -68,8 +86,7 @@ transport_make_socket(FioTransport *self)
     }
     none = PyObject_CallMethodOneArg(sock, self->st->str_setblocking, Py_False);
     if (none == NULL) {
-        /* The descriptor stays ours. */
-        Py_XDECREF(PyObject_CallMethodNoArgs(sock, self->st->str_detach));
+        fio_socket_unwrap(self->st, sock); /* the descriptor stays ours */
         Py_DECREF(sock);
         return NULL;
     }
@@ -129,7 +146,9 @@ fio_transport_extra(FioTransport *self, PyObject *name, PyObject **value)
 {
     fio_state *st = self->st;
     if (self->extra != NULL) {
-        int found = PyDict_GetItemRef(self->extra, name, value);
+        PyObject *extra = Py_NewRef(self->extra);
+        int found = PyDict_GetItemRef(extra, name, value);
+        Py_DECREF(extra);
         if (found != 0) {
             return found;
         }

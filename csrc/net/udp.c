@@ -450,15 +450,14 @@ static void
 datagram_read(fio_stream *stream)
 {
     FioDatagram *self = datagram_of_stream(stream);
-    char *slab = fio_loop_slab(stream->loop);
-    if (slab == NULL) {
-        fio_transport_fatal(&self->super, "Fatal read error on datagram transport");
-        return;
-    }
     bool more = datagram_deliver_held(self);
-    for (int reads = 0; reads < DATAGRAM_READS_A_TURN && slab != NULL && more; reads++) {
+    for (int reads = 0; reads < DATAGRAM_READS_A_TURN && more; reads++) {
+        char *slab = fio_loop_slab(stream->loop);
+        if (slab == NULL) {
+            fio_transport_fatal(&self->super, "Fatal read error on datagram transport");
+            return;
+        }
         more = datagram_receive_batch(self, slab) && datagram_is_delivering(self);
-        slab = fio_loop_slab(stream->loop);
     }
     if (fio_stream_is_reading(stream)) {
         datagram_resumed(stream); /* in the next run */

@@ -47,18 +47,19 @@ def test_signal_of_another_thread_ends_the_wait(loop, other_thread):
 
 
 def test_numbers_are_forwarded(loop, other_thread):
+    """To whoever listened before the loop had handlers of its own."""
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)
-    before = signal.signal(signal.SIGUSR1, lambda number, frame: loop.stop())
     old = signal.set_wakeup_fd(theirs.fileno())
     try:
+        loop.add_signal_handler(signal.SIGUSR1, loop.stop)
         loop.call_soon(other_thread.set)
         loop.run_forever()
         assert ours.recv(10) == bytes([signal.SIGUSR1])
-        assert signal.set_wakeup_fd(old) == theirs.fileno()
+        assert loop.remove_signal_handler(signal.SIGUSR1) is True
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.set_wakeup_fd(old)
         ours.close()
         theirs.close()
 
