@@ -78,6 +78,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 exec(os.environ.get("PEER_BEFORE", ""))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # Of pytest's own plug-in, which is off: some suites set them.
+    for name in ("faulthandler_timeout", "faulthandler_exit_on_timeout"):
+        parser.addini(name, "of no effect here")
+
+
 def pytest_configure() -> None:
     faulthandler.enable(STDERR)
 
