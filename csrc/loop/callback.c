@@ -112,6 +112,7 @@ handle_fill(FioHandle *self, FioLoop *loop, const fio_call *call)
     self->cancelled = false;
     atomic_init(&self->running, FIO_HANDLE_IDLE);
     self->threadsafe = false;
+    self->shows_call = false;
     self->in_snapshot = call->context == NULL;
     self->context = self->in_snapshot ? fio_context_snapshot(loop->st, &loop->snapshot)
                                       : Py_NewRef(call->context);

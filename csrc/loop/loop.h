@@ -275,6 +275,7 @@ typedef struct fio_watch {
      * watch yields, and it is registered anew. */
     void (*on_displaced)(struct fio_watch *self);
     PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
+    PyObject *keeps;     /* NULL, or what the watch holds a reference to, for the collector */
     int fd;
     int events;        /* what is being watched for now */
     int pending;       /* of these, what on_ready is queued for */

@@ -14,6 +14,7 @@
 #include "loop/signal.h"
 #include "loop/sock.h"
 #include "loop/timer.h"
+#include "loop/watch.h"
 
 static PyObject *
 loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -53,6 +54,9 @@ loop_traverse(FioLoop *self, visitproc visit, void *arg)
     }
     if (result == 0) {
         result = fio_poll_traverse(self, visit, arg);
+    }
+    if (result == 0) {
+        result = fio_watches_traverse(self, visit, arg);
     }
     return result != 0 ? result : fio_crossing_traverse(self, visit, arg);
 }

@@ -57,6 +57,9 @@ void fio_watch_heed(fio_watch *watch);
 /* The poll has found events that the watch wants. */
 void fio_watch_happened(fio_watch *watch, int events);
 
+/* tp_traverse of a loop: what watches keep, open ones and those whose on_closed is to come. */
+int fio_watches_traverse(FioLoop *loop, visitproc visit, void *arg);
+
 /* Calls `visit` with every open watch. */
 int fio_watches_visit(FioLoop *loop, int (*visit)(fio_watch *watch, void *arg), void *arg);
 

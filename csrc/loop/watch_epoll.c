@@ -106,6 +106,10 @@ fio_watches_reachable(FioLoop *loop)
     if (displaced != NULL) {
         watches->by_fd[fd] = NULL;
         watch_displace(displaced);
+        if (watches->wake_fd >= 0) {
+            (void)close(fd); /* its owner has run the loop */
+            return true;
+        }
     }
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCH_WAKE_KEY};
     if (epoll_ctl(watches->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -360,6 +364,24 @@ fio_watches_visit(FioLoop *loop, int (*visit)(fio_watch *watch, void *arg), void
         }
     }
     return result;
+}
+
+int
+fio_watches_traverse(FioLoop *loop, visitproc visit, void *arg)
+{
+    struct fio_watches *watches = loop->watches;
+    if (watches == NULL || loop->running) {
+        return 0; /* a running loop is alive, and all that it watches */
+    }
+    for (int fd = 0; fd < watches->capacity; fd++) {
+        if (watches->by_fd[fd] != NULL) {
+            Py_VISIT(watches->by_fd[fd]->keeps);
+        }
+    }
+    for (fio_node *node = watches->closed.next; node != &watches->closed; node = node->next) {
+        Py_VISIT(FIO_CONTAINER_OF(node, fio_watch, link)->keeps);
+    }
+    return 0;
 }
 
 /* Tells the kernel of all changes; true if some have to be tried again soon. */

@@ -30,6 +30,9 @@ PyObject *
 fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_t nargs)
 {
     assert(nargs <= 2);
+    if (FIO_UNLIKELY(self->protocol == NULL)) {
+        Py_RETURN_NONE; /* lost while something was on its way */
+    }
     PyObject *context = Py_XNewRef(self->context);
     PyObject *all[3] = {Py_NewRef(self->protocol)};
     for (size_t i = 0; i < nargs; i++) {

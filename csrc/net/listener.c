@@ -236,6 +236,7 @@ listener_on_closed(fio_watch *watch)
 {
     FioListener *self = FIO_CONTAINER_OF(watch, FioListener, watch);
     /* Of the open watch, taken by listener_open(). */
+    self->watch.keeps = NULL;
     fio_timer_stop(self->loop, &self->retry);
     Py_DECREF(self);
 }
@@ -250,13 +251,10 @@ listener_on_displaced(fio_watch *watch)
 static int
 listener_open(FioListener *self)
 {
-    PyObject *number = PyObject_CallMethodNoArgs(self->sock, self->st->str_fileno);
-    long fd = number == NULL ? -1 : PyLong_AsLong(number);
-    Py_XDECREF(number);
-    if (fd == -1 && PyErr_Occurred()) {
+    self->fd = fio_transport_fileno(self->st, self->sock);
+    if (self->fd < 0) {
         return -1;
     }
-    self->fd = (int)fd;
     /* Accepted sockets inherit it, which saves a call for each (see also socket_set_nodelay());
      * a Unix socket refuses. */
     const int on = 1;
@@ -265,8 +263,10 @@ listener_open(FioListener *self)
     self->watch.on_closed = listener_on_closed;
     self->watch.on_displaced = listener_on_displaced;
     self->watch.yields = true;
+    self->watch.keeps = (PyObject *)self;
     self->retry.fire = listener_on_retry;
     if (fio_watch_open(self->loop, &self->watch, self->fd) < 0) {
+        self->watch.keeps = NULL;
         return -1;
     }
     Py_INCREF(self);

@@ -91,17 +91,12 @@ static const fio_stream_kind write_pipe_kind = {
 static int
 pipe_open_descriptor(fio_state *st, PyObject *pipe, const char *refusal, mode_t *mode)
 {
-    PyObject *number = PyObject_CallMethodNoArgs(pipe, st->str_fileno);
-    if (number == NULL) {
-        return -1;
-    }
-    long fd = PyLong_AsLong(number);
-    Py_DECREF(number);
-    if (fd == -1 && PyErr_Occurred()) {
+    int fd = fio_transport_fileno(st, pipe);
+    if (fd < 0) {
         return -1;
     }
     struct stat status;
-    if (fstat((int)fd, &status) < 0) {
+    if (fstat(fd, &status) < 0) {
         fio_raise_errno(errno);
         return -1;
     }
@@ -110,12 +105,12 @@ pipe_open_descriptor(fio_state *st, PyObject *pipe, const char *refusal, mode_t 
         PyErr_SetString(PyExc_ValueError, refusal);
         return -1;
     }
-    int flags = fcntl((int)fd, F_GETFL);
-    if (flags < 0 || fcntl((int)fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
         fio_raise_errno(errno);
         return -1;
     }
-    return (int)fd;
+    return fd;
 }
 
 static PyObject *

@@ -60,10 +60,14 @@ link_data_received(FioLink *self, PyObject *data)
 {
     FioForeignWire *wire = link_connected_wire(self);
     Py_buffer view;
-    if (wire == NULL || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+    if (wire == NULL) {
         return NULL;
     }
-    Py_INCREF(wire);
+    Py_INCREF(wire); /* what gives the bytes may run code */
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        Py_DECREF(wire);
+        return NULL;
+    }
     if (view.len > 0 && !wire->wire.closing) {
         fio_foreign_begin(wire);
         self->link.ops->data(&self->link, view.buf, (size_t)view.len);

@@ -41,6 +41,7 @@ stream_hold_owner(fio_stream *stream)
 {
     if (!stream->holds_owner) {
         stream->holds_owner = true;
+        stream->watch.keeps = stream->kind->owner(stream);
         /* Given back by stream_release_owner(): nothing is watched any more. */
         Py_INCREF(stream->kind->owner(stream));
     }
@@ -51,6 +52,7 @@ stream_release_owner(fio_stream *stream)
 {
     if (stream->holds_owner) {
         stream->holds_owner = false;
+        stream->watch.keeps = NULL;
         Py_DECREF(stream->kind->owner(stream));
     }
 }
@@ -90,6 +92,9 @@ fio_stream_update_watch(fio_stream *stream)
             stream->blocked = false;
             stream->kind->failed(stream, 0, stream->kind->read_error);
             return;
+        }
+        if (!stream->watch.open) {
+            return; /* ended by what the old watch of that number had to say */
         }
     }
     stream_hold_owner(stream);

@@ -17,6 +17,10 @@ fio_transport_fileno(fio_state *st, PyObject *sock)
     if (fd < 0 && !PyErr_Occurred()) {
         PyErr_SetString(PyExc_ValueError, "the socket is closed");
     }
+    if (fd > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
+        return -1;
+    }
     return fd < 0 ? -1 : (int)fd;
 }
 
@@ -100,10 +104,21 @@ fio_transport_socket(FioTransport *self)
     if (!self->open) {
         Py_RETURN_NONE;
     }
-    if (self->sock == NULL && (self->sock = transport_make_socket(self)) == NULL) {
-        return NULL;
+    if (self->sock == NULL) {
+        PyObject *made = transport_make_socket(self);
+        if (made == NULL) {
+            return NULL;
+        }
+        if (self->open && self->sock == NULL) {
+            self->sock = made;
+        }
+        else {
+            /* It took Python code to make it: the transport has ended meanwhile, or has one. */
+            fio_socket_unwrap(self->st, made);
+            Py_DECREF(made);
+        }
     }
-    return Py_NewRef(self->sock);
+    return Py_NewRef(self->sock == NULL ? Py_None : self->sock);
 }
 
 /* asyncio.trsock.TransportSocket, what get_extra_info("socket") gives. */

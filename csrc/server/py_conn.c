@@ -142,6 +142,10 @@ conn_hand_over(FioConn *self, PyObject *protocol)
         return NULL;
     }
     self->wire->ops->flush(self->wire);
+    if (self->transport == NULL) {
+        PyErr_SetString(PyExc_ConnectionResetError, "the connection is closed");
+        return NULL;
+    }
     PyObject *transport = Py_NewRef(self->transport);
     PyObject *done = PyObject_CallMethod(transport, "set_protocol", "O", protocol);
     Py_DECREF(transport);

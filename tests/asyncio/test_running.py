@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import sys
 import threading
 import warnings
@@ -216,6 +217,29 @@ def sleeps(loop):
     loop.run_forever()
 
 
+def connects(loop):
+    async def main():
+        ours, theirs = socket.socketpair()
+        await loop.create_connection(asyncio.Protocol, sock=ours)
+        theirs.close()
+
+    loop.run_until_complete(main())
+
+
+def serves(loop):
+    loop.run_until_complete(loop.create_server(asyncio.Protocol, "127.0.0.1", 0))
+
+
+def listens(loop):
+    address = ("127.0.0.1", 0)
+    loop.run_until_complete(loop.create_datagram_endpoint(asyncio.DatagramProtocol, address))
+
+
+def reads(loop):
+    ours, theirs = socket.socketpair()
+    loop.add_reader(ours, lambda: (loop, ours, theirs))
+
+
 def holds_a_handle(method, *args):
     class Holder:
         pass
@@ -231,16 +255,29 @@ def holds_a_handle(method, *args):
     "begin",
     [
         sleeps,
+        connects,
+        serves,
+        listens,
+        reads,
         holds_a_handle("call_soon"),
         holds_a_handle("call_soon_threadsafe"),
         holds_a_handle("call_later", 100),
     ],
-    ids=["sleep", "call_soon", "call_soon_threadsafe", "call_later"],
+    ids=[
+        "sleep",
+        "connection",
+        "server",
+        "datagrams",
+        "reader",
+        "call_soon",
+        "call_soon_threadsafe",
+        "call_later",
+    ],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", [asyncio.SelectorEventLoop, fastaio.Loop])
-def test_an_unclosed_loop_with_calls_that_wait_is_collected(kind, begin, caplog):
+def test_an_unclosed_loop_is_collected(kind, begin, caplog):
     loop = kind()
     alive = weakref.ref(loop)
     begin(loop)
