@@ -86,7 +86,7 @@ typedef struct fio_loop_input {
 
 struct FioLoop {
     PyObject_HEAD
-    fio_state *st; /* borrowed: the type keeps the module alive; not to be used in deallocators */
+    fio_state *st;  /* borrowed: the type keeps the module alive; not to be used in deallocators */
     size_t gc_head; /* st->gc_head */
     fio_ready_ring ready;
     fio_timer_heap timers;
@@ -119,8 +119,8 @@ struct FioLoop {
     bool stop_called;   /* `stopping` was set by stop() */
     bool allows_nested; /* fastaio.allow_nested() */
     bool closed;
-    bool ready_first;  /* the next turn goes without a poll */
-    bool foreign_time; /* time() is not ours: overridden, or set on the instance or the class */
+    bool ready_first;     /* the next turn goes without a poll */
+    bool foreign_time;    /* time() is not ours: overridden, or set on the instance or the class */
     bool foreign_call_at; /* the same of call_at() */
     bool foreign_turn;    /* the same of _run_once() */
     unsigned int class_version; /* of the loop's class when that was looked at (overrides.h) */

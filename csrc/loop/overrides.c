@@ -24,12 +24,12 @@ fio_overrides_look(FioLoop *loop)
 {
     fio_state *st = loop->st;
     int time = overrides_differ(loop, st->str_time, (PyCFunction)fio_timer_time);
-    int call_at = time < 0 ? -1
-                           : overrides_differ(loop, st->str_call_at,
-                                              FIO_METHOD(fio_schedule_call_at));
-    int turn = call_at < 0 ? -1
-                           : overrides_differ(loop, st->str__run_once,
-                                              (PyCFunction)fio_loop_run_once);
+    int call_at = time < 0
+                      ? -1
+                      : overrides_differ(loop, st->str_call_at, FIO_METHOD(fio_schedule_call_at));
+    int turn = call_at < 0
+                   ? -1
+                   : overrides_differ(loop, st->str__run_once, (PyCFunction)fio_loop_run_once);
     if (turn < 0) {
         return -1;
     }

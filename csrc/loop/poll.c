@@ -389,8 +389,7 @@ poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py
         args = named;
         nargs = 2;
     }
-    if (poll_check_args(nargs, side->add.function) < 0
-        || poll_check_free(loop, args[0]) < 0) {
+    if (poll_check_args(nargs, side->add.function) < 0 || poll_check_free(loop, args[0]) < 0) {
         return NULL;
     }
     PyObject *handle = poll_add(loop, args, nargs, side);

@@ -154,7 +154,7 @@ fio_report_slow(FioLoop *loop, PyObject *what, int64_t begin)
         fio_report_fatal(loop);
     }
     else if (seconds >= limit_seconds) {
-        report_done(loop, PyObject_CallMethod((PyObject *)loop, "_callback_was_slow", "Od", what,
-                                              seconds));
+        report_done(
+            loop, PyObject_CallMethod((PyObject *)loop, "_callback_was_slow", "Od", what, seconds));
     }
 }

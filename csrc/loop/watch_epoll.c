@@ -509,7 +509,7 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
         fio_loop_enter(loop);
     }
     if (FIO_UNLIKELY(err != 0) && err != EINTR) { /* at which the caller looks after signals */
-        fio_raise_errno(err); /* others have closed the set */
+        fio_raise_errno(err);                     /* others have closed the set */
         fio_report_fatal(loop);
     }
     /* What is left when a callback has polled itself (a nested run), or is in a forked child now,

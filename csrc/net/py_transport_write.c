@@ -277,7 +277,7 @@ limits_from_args(PyObject *high_given, PyObject *low_given, PyObject **high, PyO
     *high = NULL;
     *low = NULL;
     if (zero != NULL && four != NULL) {
-        *high = high_given != Py_None ? Py_NewRef(high_given)
+        *high = high_given != Py_None  ? Py_NewRef(high_given)
                 : low_given == Py_None ? PyLong_FromSize_t(FIO_STREAM_HIGH_WATER)
                                        : PyNumber_Multiply(four, low_given);
     }

@@ -148,8 +148,8 @@ tls_postpone(FioTLS *self, const char *data, Py_ssize_t size, bool first)
     if (copy == NULL) {
         return -1;
     }
-    PyObject *none = tls_backlog_call(
-        self, first ? self->st->str_appendleft : self->st->str_append, copy);
+    PyObject *none = tls_backlog_call(self, first ? self->st->str_appendleft : self->st->str_append,
+                                      copy);
     Py_DECREF(copy);
     if (none == NULL) {
         return -1;

@@ -14,7 +14,7 @@ typedef struct {
     PyObject *flow_control_slots[2]; /* NULL: of asyncio's _FlowControlMixin, attributes instead */
     PyObject *high_limit; /* owned or NULL: its slots of the limits, used where these are numbers */
     PyObject *low_limit;  /* that the stream's two cannot tell */
-    PyObject *dict;                  /* owned or NULL: attributes that users set */
+    PyObject *dict;       /* owned or NULL: attributes that users set */
     PyObject *weakrefs;
     fio_state *st;      /* borrowed: the type keeps the module alive */
     PyObject *protocol; /* owned; NULL once the connection is lost */
