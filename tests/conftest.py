@@ -1,12 +1,14 @@
-"""For all tests: what the garbage collector need not look at again, an end for what hangs, and
-``@pytest.mark.without_debug`` for those that assert what asyncio's debug mode changes: under
-``python -X dev`` loops are made without it there."""
+"""For all tests: what the garbage collector need not look at again, an end for what hangs, two
+connected sockets, and ``@pytest.mark.without_debug`` for those that assert what asyncio's debug
+mode changes: under ``python -X dev`` loops are made without it there."""
 
 from __future__ import annotations
 
 import asyncio
 import faulthandler
 import gc
+import socket
+from collections.abc import Iterator
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
@@ -33,3 +35,14 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
 def without_debug(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("without_debug") is not None:
         monkeypatch.setattr(asyncio.coroutines, "_is_debug_mode", lambda: False)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two connected sockets that do not block."""
+    ends = socket.socketpair()
+    for end in ends:
+        end.setblocking(False)
+    yield ends
+    for end in ends:
+        end.close()

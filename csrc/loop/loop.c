@@ -179,15 +179,6 @@ loop_turn(FioLoop *loop)
     fio_loop_run_turn_end(loop);
 }
 
-/* One by a _run_once() of the program's. */
-static void
-loop_foreign_turn(FioLoop *loop)
-{
-    if (fio_overrides_turn(loop) < 0) {
-        fio_report_fatal(loop);
-    }
-}
-
 /* Raises what ended the run, if anything did. */
 static int
 loop_raise_fatal(FioLoop *loop)
@@ -251,7 +242,7 @@ fio_loop_run(FioLoop *loop)
     loop->ready_first = loop->nesting > 0 && loop->ready.count > 0;
     do {
         if (FIO_UNLIKELY(loop->foreign_turn)) {
-            loop_foreign_turn(loop);
+            fio_overrides_turn(loop);
         }
         else {
             loop_turn(loop);

@@ -3,6 +3,7 @@
 
 #include "loop/overrides.h"
 
+#include "loop/report.h"
 #include "loop/schedule.h"
 #include "loop/timer.h"
 
@@ -40,10 +41,12 @@ fio_overrides_look(FioLoop *loop)
     return 0;
 }
 
-int
+void
 fio_overrides_turn(FioLoop *loop)
 {
     PyObject *none = PyObject_CallMethodNoArgs((PyObject *)loop, loop->st->str__run_once);
+    if (none == NULL) {
+        fio_report_fatal(loop);
+    }
     Py_XDECREF(none);
-    return none == NULL ? -1 : 0;
 }

@@ -20,7 +20,7 @@ fio_overrides_refresh(FioLoop *loop)
     return fio_overrides_look(loop);
 }
 
-/* One turn by the method that replaces ours. -1: it raised. */
-FIO_MUST_CHECK int fio_overrides_turn(FioLoop *loop);
+/* One turn by the method that replaces ours; what it raises ends the run. */
+void fio_overrides_turn(FioLoop *loop);
 
 #endif

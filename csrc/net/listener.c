@@ -263,13 +263,11 @@ listener_open(FioListener *self)
     self->watch.on_closed = listener_on_closed;
     self->watch.on_displaced = listener_on_displaced;
     self->watch.yields = true;
-    self->watch.keeps = (PyObject *)self;
     self->retry.fire = listener_on_retry;
     if (fio_watch_open(self->loop, &self->watch, self->fd) < 0) {
-        self->watch.keeps = NULL;
         return -1;
     }
-    Py_INCREF(self);
+    self->watch.keeps = Py_NewRef((PyObject *)self);
     fio_watch_set(&self->watch, UV_READABLE);
     return 0;
 }

@@ -45,9 +45,6 @@ FIO_MUST_CHECK int fio_transport_check_data(FioTransport *self, PyObject *data, 
                                             const char *method);
 /* Python's `not data`: 1 or 0, or -1 where that raises. */
 FIO_MUST_CHECK int fio_transport_data_is_empty(PyObject *data);
-/* Output was queued: has it sent. -1: an exception is set, that of a pause_writing() which ends the
- * program, or RuntimeError: the loop is closed, and the kernel had no room for all. */
-FIO_MUST_CHECK int fio_transport_commit(FioTransport *self);
 /* A write to a lost connection: silent at first, asyncio's warning later. */
 FIO_MUST_CHECK int fio_transport_count_lost_write(FioTransport *self);
 

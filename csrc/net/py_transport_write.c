@@ -82,27 +82,6 @@ fio_transport_data_is_empty(PyObject *data)
 }
 
 int
-fio_transport_commit(FioTransport *self)
-{
-    fio_stream *stream = &self->stream;
-    FioLoop *loop = stream->loop;
-    bool fatal_before = loop->fatal != NULL;
-    fio_stream_commit(stream);
-    if (FIO_UNLIKELY(loop->closed) && fio_stream_unsent(stream) > 0) {
-        fio_stream_drop_output(stream);
-        stream->blocked = false;
-        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
-        return -1;
-    }
-    if (FIO_UNLIKELY(loop->fatal != NULL) && !fatal_before) {
-        PyErr_SetRaisedException(loop->fatal);
-        loop->fatal = NULL;
-        return -1;
-    }
-    return 0;
-}
-
-int
 fio_transport_check_data(FioTransport *self, PyObject *data, const char *type, const char *method)
 {
     if (PyBytes_Check(data) || PyByteArray_Check(data) || PyMemoryView_Check(data)) {
@@ -159,15 +138,16 @@ static PyObject *
 lines_refused(PyObject *lines)
 {
     if (FIO_WRITELINES_JOINS && PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyErr_Clear();
+        PyObject *raised = PyErr_GetRaisedException();
         PyObject *nothing = PyBytes_FromStringAndSize(NULL, 0);
         PyObject *joined = nothing == NULL ? NULL
                                            : PyObject_CallMethod(nothing, "join", "(O)", lines);
         Py_XDECREF(nothing);
         if (joined != NULL) {
-            PyErr_SetString(PyExc_TypeError, "a bytes-like object is required");
+            PyErr_SetRaisedException(Py_NewRef(raised)); /* the iterable's own */
             Py_DECREF(joined);
         }
+        Py_DECREF(raised);
     }
     return NULL;
 }

@@ -430,6 +430,27 @@ fio_transport_failed(fio_stream *stream, int err, const char *message)
     transport_fatal_now(fio_transport_of_stream(stream), message);
 }
 
+int
+fio_transport_commit(FioTransport *self)
+{
+    fio_stream *stream = &self->stream;
+    FioLoop *loop = stream->loop;
+    bool fatal_before = loop->fatal != NULL;
+    fio_stream_commit(stream);
+    if (FIO_UNLIKELY(loop->closed) && fio_stream_unsent(stream) > 0) {
+        fio_stream_drop_output(stream);
+        stream->blocked = false;
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    if (FIO_UNLIKELY(loop->fatal != NULL) && !fatal_before) {
+        PyErr_SetRaisedException(loop->fatal);
+        loop->fatal = NULL;
+        return -1;
+    }
+    return 0;
+}
+
 static void
 socket_ended(fio_stream *stream)
 {
@@ -518,15 +539,20 @@ void
 fio_transport_finish_now(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
-    PyObject *context = PyContext_Copy(self->context);
-    int result = context == NULL ? -1 : PyContext_Enter(context);
+    PyObject *context = self->context == NULL ? NULL : PyContext_Copy(self->context);
+    if (context == NULL) {
+        PyErr_Clear();
+        fio_transport_finish(stream, NULL); /* not begun, or no memory: in a turn of its own */
+        return;
+    }
+    int result = PyContext_Enter(context);
     if (result == 0) {
         result = fio_transport_lose(self, NULL);
         if (PyContext_Exit(context) < 0) {
             result = -1;
         }
     }
-    Py_XDECREF(context);
+    Py_DECREF(context);
     if (result < 0) {
         fio_loop_report(stream->loop, "Exception in callback Transport._write_ready()", NULL);
     }

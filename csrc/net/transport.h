@@ -69,6 +69,10 @@ FIO_MUST_CHECK int fio_transport_start(FioTransport *self, PyObject *waiter);
 
 FIO_MUST_CHECK int fio_transport_set_protocol(FioTransport *self, PyObject *protocol);
 
+/* Output was queued: has it sent. -1: an exception is set, that of a pause_writing() which ends the
+ * program, or RuntimeError: the loop is closed, and the kernel had no room for all. */
+FIO_MUST_CHECK int fio_transport_commit(FioTransport *self);
+
 /* asyncio: _fatal_error(); the exception is set. */
 void fio_transport_fatal(FioTransport *self, const char *message);
 /* asyncio: _call_connection_lost(); -1: the protocol's connection_lost() raised. */

@@ -6,7 +6,6 @@
 
 #include "base/errors.h"
 #include "net/bridge.h"
-#include "net/py_transport.h"
 
 #include <errno.h>
 

@@ -107,6 +107,22 @@ def test_writelines_mistakes(run, lines):
     run(main())
 
 
+def test_what_an_iterable_raises_comes_out_of_writelines(run):
+    def lines():
+        yield b"x"
+        raise TypeError("of the iterable")
+
+    async def main():
+        transport, protocol, peer = await connected()
+        with peer:
+            with pytest.raises(TypeError, match="of the iterable"):
+                transport.writelines(lines())
+            transport.close()
+            await protocol.lost
+
+    run(main())
+
+
 def test_writelines_after_the_end(run):
     async def main():
         transport, protocol, peer = await connected()

@@ -7,16 +7,6 @@ import socket
 import pytest
 
 
-@pytest.fixture
-def pair():
-    ends = socket.socketpair()
-    for end in ends:
-        end.setblocking(False)
-    yield ends
-    for end in ends:
-        end.close()
-
-
 def turn(loop):
     loop.call_soon(loop.stop)
     loop.run_forever()

@@ -9,16 +9,6 @@ import warnings
 import pytest
 
 
-@pytest.fixture
-def pair():
-    ends = socket.socketpair()
-    for end in ends:
-        end.setblocking(False)
-    yield ends
-    for end in ends:
-        end.close()
-
-
 def test_recv_at_once_and_later(run, pair):
     a, b = pair
 

@@ -9,16 +9,6 @@ import threading
 import pytest
 
 
-@pytest.fixture
-def pair():
-    ends = socket.socketpair()
-    for end in ends:
-        end.setblocking(False)
-    yield ends
-    for end in ends:
-        end.close()
-
-
 class Logger(asyncio.Protocol):
     def __init__(self, log, then=None):
         self.log = log

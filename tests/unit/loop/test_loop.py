@@ -13,13 +13,6 @@ import fastaio
 from fastaio import _core
 
 
-@pytest.fixture
-def loop():
-    loop = fastaio.new_event_loop()
-    yield loop
-    loop.close()
-
-
 def test_descriptors_do_not_wait_for_many_slow_callbacks(loop):
     a, b = socket.socketpair()
     turns = []

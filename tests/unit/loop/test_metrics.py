@@ -13,13 +13,6 @@ import trustme
 import fastaio
 
 
-@pytest.fixture
-def loop():
-    loop = fastaio.new_event_loop()
-    yield loop
-    loop.close()
-
-
 def turns(loop, count):
     for _ in range(count):
         loop.call_soon(loop.stop)

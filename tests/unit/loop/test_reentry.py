@@ -5,7 +5,6 @@ import _socket
 import asyncio
 import contextvars
 import gc
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,23 +15,6 @@ import weakref
 import pytest
 
 import fastaio
-
-
-@pytest.fixture
-def loop():
-    loop = fastaio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
-def pair():
-    ends = socket.socketpair()
-    for end in ends:
-        end.setblocking(False)
-    yield ends
-    for end in ends:
-        end.close()
 
 
 class File:

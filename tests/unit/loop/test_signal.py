@@ -11,13 +11,6 @@ import fastaio
 
 
 @pytest.fixture
-def loop():
-    loop = fastaio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def other_thread():
     """Sends itself a signal: the main thread's wait is not interrupted by it."""
     go = threading.Event()

@@ -19,13 +19,6 @@ Call = Any
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = fastaio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def sockets() -> Iterator[dict[str, socket.socket]]:
     """Two connected streams, two datagram sockets and a listener."""
     a, b = socket.socketpair()

@@ -15,13 +15,6 @@ from fastaio import _core
 
 
 @pytest.fixture
-def loop():
-    loop = fastaio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def reports(loop):
     contexts = []
     loop.set_exception_handler(lambda _, context: contexts.append(context))
@@ -61,17 +54,21 @@ def test_a_key_that_replaces_the_dict_it_is_looked_up_in(loop):
     async def main():
         transport, _, peer = await connected()
 
+        compared = []
+
         class Key(str):
             def __hash__(self):
                 return hash("peername")
 
             def __eq__(self, other):
+                compared.append(other)
                 transport._extra = {}
                 return False
 
         for _ in range(20):
             transport._extra = {"peername": object(), "other": object()}
             transport.get_extra_info(Key("peername"))
+        assert len(compared) >= 20
         transport.abort()
         peer.close()
         await asyncio.sleep(0)
@@ -107,6 +104,7 @@ def test_a_transport_that_was_lost_by_hand(loop, then):
         transport._call_connection_lost(None)
         args = {"abort": (), "write": (b"x",)}.get(then, (None,))
         getattr(transport, then)(*args)
+        assert repr(transport).startswith("<Transport closed")
         peer.close()
 
     loop.run_until_complete(main())
@@ -119,6 +117,7 @@ def test_a_datagram_transport_that_was_lost_by_hand(loop):
         )
         transport._call_connection_lost(None)
         transport.sendto(b"x", ("127.0.0.1", 9))
+        assert repr(transport).startswith("<DatagramTransport closed")
 
     loop.run_until_complete(main())
 
@@ -368,6 +367,7 @@ def test_a_transport_that_loses_its_connection_in_a_call(method):
             getattr(protocol, method)()
         await asyncio.sleep(0.01)
         await runner.cleanup()
+        assert not transport.armed  # the call was made
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.get_loop().set_exception_handler(lambda loop, context: None)
