@@ -63,15 +63,31 @@ handle_alloc(FioLoop *loop)
     return (FioHandle *)fio_gc_new(loop->gc_head, type);
 }
 
+/* In a burst of tasks some begin to wait and others end. Counted, timers bring on the collector's
+ * next short run; uncounted, the one set can make up for the other for so long that it then goes
+ * over all of them at once. Outside of a run, where they are tracked, that would cost more than it
+ * saves. */
 static FioTimerHandle *
 timer_handle_alloc(FioLoop *loop)
 {
     PyTypeObject *type = loop->st->TimerHandleType;
+    FioTimerHandle *self = NULL;
+    bool counted = false;
     if (FIO_FREELISTS && loop->pool != NULL && loop->pool->timer_count > 0) {
-        FioTimerHandle *self = loop->pool->timers[--loop->pool->timer_count];
-        return (FioTimerHandle *)PyObject_Init((PyObject *)self, type);
+        self = loop->pool->timers[--loop->pool->timer_count];
+        (void)PyObject_Init((PyObject *)self, type);
     }
-    return (FioTimerHandle *)fio_gc_new(loop->gc_head, type);
+    else if (loop->running) {
+        self = PyObject_GC_New(FioTimerHandle, type);
+        counted = true;
+    }
+    else {
+        self = (FioTimerHandle *)fio_gc_new(loop->gc_head, type);
+    }
+    if (self != NULL) {
+        self->base.counted = counted;
+    }
+    return self;
 }
 
 fio_handle_rare *
@@ -320,6 +336,9 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
     struct fio_handle_pool *pool = FIO_FREELISTS && !loop->closed ? handle_pool(loop) : NULL;
     if (pool != NULL && pool->timer_count < HANDLE_POOL_SIZE) {
         pool->timers[pool->timer_count++] = self;
+    }
+    else if (self->base.counted) {
+        PyObject_GC_Del(self);
     }
     else {
         fio_gc_del(loop->gc_head, self);

@@ -39,6 +39,8 @@ typedef struct {
     bool threadsafe : 1;
     /* Though it is cancelled and runs: its last repr() is being made. */
     bool shows_call : 1;
+    /* A TimerHandle the garbage collector has counted (base/gc.h). */
+    bool counted : 1;
 } FioHandle;
 
 /* Callback and args are in use: cancel() leaves them to the end of the run. */
