@@ -23,11 +23,18 @@
 /* Milliseconds a poll waits at the most while other threads cannot end it. */
 #define LOOP_UNREACHABLE_WAIT 50
 
+/* From 128 KiB on glibc maps blocks one by one, and it gives what is free at the heap's end back --
+ * until a larger mapped block has been freed, whose size then counts (mallopt(3): the thresholds
+ * are dynamic). Until then large reads have the kernel take their pages away and clear others for
+ * them again and again: half of the time of a message of 1 MiB. */
+#define LOOP_HEAP_BLOCK ((size_t)1024 * 1024)
+
 int
 fio_loop_open(FioLoop *loop)
 {
     fio_list_init(&loop->turn_end);
     fio_list_init(&loop->turn_end_now);
+    PyMem_Free(PyMem_Malloc(LOOP_HEAP_BLOCK));
     if (fio_crossing_open(loop) < 0) {
         return -1;
     }

@@ -9,12 +9,10 @@
  * made too large and then cut. */
 #define BRIDGE_BULK_READ ((size_t)8 * 1024)
 
-/* malloc's threshold for mappings: an object of this size that is then cut to less costs a mapping
- * of its own each time. */
-#define BRIDGE_MAPPED ((size_t)128 * 1024)
-
-/* The largest such object: what asyncio reads at most in one go (_SelectorTransport.max_size). */
+/* The largest such object, and what it is after a read of at least BRIDGE_LARGE_READ: what asyncio
+ * reads at most in one go (_SelectorTransport.max_size). */
 #define BRIDGE_BULK_MAX ((size_t)256 * 1024)
+#define BRIDGE_LARGE_READ ((size_t)128 * 1024)
 
 /* Objects are made in steps of this many bytes: reads of nearly the same size find the same hole in
  * the heap again. */
@@ -100,16 +98,17 @@ bridge_bulk_buffer(fio_link *link, size_t *size)
     return PyBytes_AS_STRING(bytes);
 }
 
-/* What the next read is expected to bring, and a little more: an object much larger than that would
- * be mapped, cut and unmapped by the kernel for each read. */
+/* What the next read is expected to bring, and a little more. */
 static uint32_t
 bridge_next_bulk(size_t got, size_t room)
 {
     if (got < BRIDGE_BULK_READ) {
         return 0;
     }
-    bool fits = got < room && got >= room / 4;
-    if (fits && (room < BRIDGE_MAPPED || got >= BRIDGE_MAPPED)) {
+    if (got >= BRIDGE_LARGE_READ) {
+        return BRIDGE_BULK_MAX;
+    }
+    if (got < room && got >= room / 4) {
         return (uint32_t)room;
     }
     size_t next = got == room ? got * 2 : (got / BRIDGE_BULK_STEP + 1) * BRIDGE_BULK_STEP;
