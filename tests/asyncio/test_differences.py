@@ -7,6 +7,7 @@ list in docs/loop.rst is made from this file:
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -14,6 +15,7 @@ import socket
 import ssl
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,8 @@ class Difference:
     show: Callable[[], Coroutine[Any, Any, object]]
     asyncio: object
     fastaio: object
+    #: The first version on which there is none.
+    before: tuple[int, int] = (4, 0)
 
 
 async def order_of_equal_times() -> bool:
@@ -244,6 +248,54 @@ async def device_that_cannot_be_watched() -> str:
         transport.close()
         await asyncio.sleep(0)
     return outcome
+
+
+async def end_of_pipe_without_eof_received() -> bool:
+    """Whether the pipe is closed."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    loop.set_exception_handler(lambda *_: told.set())
+    ours, theirs = os.pipe()
+    with open(ours, "rb", 0) as pipe:
+        # The interpreter's own kinds of protocols have the method.
+        transport, _ = await loop.connect_read_pipe(asyncio.BaseProtocol, pipe)
+        os.close(theirs)
+        await told.wait()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        closed = pipe.closed
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del transport
+            gc.collect()
+        return closed
+
+
+async def child_with_a_watcher_that_does_not_work() -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        class Watcher(asyncio.AbstractChildWatcher):
+            def is_active(self) -> bool:
+                return False
+
+            def __enter__(self) -> Watcher:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                pass
+
+            def close(self) -> None:
+                pass
+
+        asyncio.set_child_watcher(Watcher())
+        try:
+            child = await asyncio.create_subprocess_exec("true")
+        except RuntimeError:
+            return "RuntimeError"
+        finally:
+            asyncio.set_child_watcher(None)
+    return f"ended with {await child.wait()}"
 
 
 async def is_a_coroutine_function() -> bool:
@@ -474,6 +526,23 @@ DIFFERENCES = [
         "TypeError",
     ),
     Difference(
+        "The end of a pipe",
+        "whose protocol has no ``eof_received()`` is reported, and the pipe closed; asyncio's stays "
+        "open, and ``connection_lost()`` is never called.",
+        end_of_pipe_without_eof_received,
+        False,
+        True,
+    ),
+    Difference(
+        "Child watchers",
+        "that a program has set (up to Python 3.13) are not asked: the loop hears of the end of its "
+        "children by descriptors of theirs.",
+        child_with_a_watcher_that_does_not_work,
+        "RuntimeError",
+        "ended with 0",
+        before=(3, 14),
+    ),
+    Difference(
         "Coroutine functions",
         "``sock_recv()`` and the other ``sock_`` methods return coroutines (of their own "
         "type), but ``inspect.iscoroutinefunction()`` does not know it.",
@@ -511,6 +580,8 @@ def rewritten(page: str) -> str:
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.title)
 @pytest.mark.parametrize("name", ["asyncio", "fastaio"])
 def test_difference(difference: Difference, name: str) -> None:
+    if sys.version_info >= difference.before:
+        pytest.skip("no difference on this version of Python")
     factory = {"asyncio": asyncio.SelectorEventLoop, "fastaio": fastaio.new_event_loop}[name]
     with asyncio.Runner(loop_factory=factory) as runner:
         assert runner.run(difference.show()) == getattr(difference, name)
