@@ -6,6 +6,7 @@ python -m benchmarks.report
 import json
 import re
 import shlex
+import statistics
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -42,22 +43,25 @@ def folded(command: str) -> str:
     return " \\\n        ".join(lines)
 
 
-def origin(result: Mapping[str, Any]) -> str:
-    """Where and with what a result was measured."""
-    machine = result["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+def origin(run: Mapping[str, Any], what: str) -> str:
+    """Where and with what something was measured."""
+    machine = run["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     text = (
-        f"{result['date']}, {machine['cpu']} ({machine['cpus']} CPUs), Linux {machine['kernel']},"
-        f" Python {machine['python']}; {versions}. Measured by:"
+        f"{what}: {run['date']}, commit {run['commit']}, {machine['cpu']} ({machine['cpus']} CPUs),"
+        f" Linux {machine['kernel']}, Python {machine['python']}; {versions}. Measured by:"
     )
-    shell = "\n    ".join(map(folded, result["command"].splitlines()))
-    return f"{textwrap.fill(text, 98)}\n\n::\n\n    {shell}"
+    return f"{textwrap.fill(text, 98)}\n\n::\n\n    {folded(run['command'])}"
+
+
+def verdicts(result: Mapping[str, Any]) -> str:
+    return "::\n\n" + "\n".join(f"    {line}" for line in result["must_reach"])
 
 
 def http_figures(result: Mapping[str, Any]) -> str:
     """The tables of a run of benchmarks.run."""
     names = list(dict.fromkeys(name for got in result["workloads"].values() for name in got))
-    parts = [origin(result)]
+    parts = [origin(result, "All figures")]
     for key, title in (("cpu_us", "CPU us a request"), ("rps", "requests a second")):
         rows = {
             row: {name: figures[key] for name, figures in got.items()}
@@ -75,14 +79,30 @@ def http_figures(result: Mapping[str, Any]) -> str:
     if "import_ms" in result:
         times = result["import_ms"]
         parts.append(grid("import", {"CPU ms": times}, list(times)))
-    parts.append("::\n\n" + "\n".join(f"    {line}" for line in result["must_reach"]))
+    parts.append(verdicts(result))
     return "\n\n".join(parts)
 
 
+def troubles(result: Mapping[str, Any]) -> str:
+    """Why cells are blank, row by row."""
+    lines = [
+        f"    {name}: {loop}: {textwrap.shorten(text, 60)}"
+        for name, got in result["troubles"].items()
+        for loop, text in got.items()
+    ]
+    return "Blank where it did not work::\n\n" + "\n".join(lines)
+
+
 def loop_figures(result: Mapping[str, Any]) -> str:
-    """The table of a run of benchmarks.micro."""
-    names = list(dict.fromkeys(name for got in result["rows"].values() for name in got))
-    return "\n\n".join([origin(result), grid("CPU us an operation", result["rows"], names)])
+    """The table of runs of benchmarks.micro: medians, and what the ranges of the rounds say."""
+    rows = {
+        row: {loop: statistics.median(rounds) for loop, rounds in got.items()}
+        for row, got in result["rows"].items()
+    }
+    names = list(dict.fromkeys(name for got in rows.values() for name in got))
+    parts = [origin(run, f"{len(run['rows'])} rows") for run in result["runs"]]
+    parts += [grid("CPU us an operation", rows, names), verdicts(result), troubles(result)]
+    return "\n\n".join(parts)
 
 
 SECTIONS = {"http": http_figures, "loop": loop_figures}

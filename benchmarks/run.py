@@ -12,15 +12,11 @@ anything is measured, and a contender or a tool that is not here is named and le
 import argparse
 import contextlib
 import json
-import os
-import platform
-import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +24,7 @@ from typing import Any
 from benchmarks import measure
 from benchmarks.contenders import CONTENDERS, DEFAULT, Contender, Start, environment
 from benchmarks.must import verdicts
+from benchmarks.origin import origin
 from benchmarks.table import table
 from benchmarks.workloads import PAGE_BODY, WORKLOADS, Workload, ask
 
@@ -290,41 +287,6 @@ def report(bench: Bench) -> None:
         )
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        "unknown",
-    )
-    return {
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "cpu": model,
-        "cpus": os.cpu_count(),
-    }
-
-
-NAMED_VERSIONS = (
-    *("fastaio", "aiohttp", "uvloop", "uvicorn", "httptools", "granian"),
-    *("rloop", "aiofastnet"),
-)
-
-
-def versions() -> dict[str, str]:
-    """The versions of the contenders' packages."""
-    from importlib import metadata
-
-    found = {}
-    for name in NAMED_VERSIONS:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run",
@@ -363,10 +325,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n" + "\n".join(lines))
     if args.json:
         result = {
-            "command": shlex.join(["python", "-m", "benchmarks.run", *(argv or sys.argv[1:])]),
-            "date": time.strftime("%Y-%m-%d", time.gmtime()),
-            "machine": machine(),
-            "versions": versions(),
+            **origin("benchmarks.run", argv or sys.argv[1:]),
             "rounds": args.rounds,
             "seconds": args.seconds,
             "connections": args.connections,

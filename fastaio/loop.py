@@ -50,6 +50,8 @@ class Loop(_core.Loop, Endpoints):
         self._signal_handlers: dict[int, asyncio.Handle] = {}
         self._awaited: list[asyncio.Future[Any]] = []  # by the nested runs, from the outermost on
         self._outermost: asyncio.Future[Any] | None = None  # by the run around them
+        self._old_agen_hooks: Any = None  # while the loop runs: those before
+        self._listens = False  # while the loop runs: _end_signals() has something to undo
         self._wakeup_ours = -1  # what signals ring while they ring our pipe
         self._wakeup_before = -1  # what they rang before
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
@@ -67,21 +69,40 @@ class Loop(_core.Loop, Endpoints):
         if nested.is_nested(self):
             nested.run_forever(self)
             return
-        self._set_coroutine_origin_tracking(self._debug)
-        old_hooks = sys.get_asyncgen_hooks()
-        listening = self._begin_signals()
         try:
-            sys.set_asyncgen_hooks(
-                firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
-            )
-            events._set_running_loop(self)
+            self._run_forever_setup()
             self._run()
         finally:
-            events._set_running_loop(None)
-            if listening:
-                self._end_signals()
-            self._set_coroutine_origin_tracking(False)
-            sys.set_asyncgen_hooks(*old_hooks)
+            self._run_forever_cleanup()
+
+    def _run_forever_setup(self) -> None:
+        """Begin a run; a subclass that takes turns by _run_once() may call it (asyncio 3.13).
+
+        Raises RuntimeError as run_forever() does.
+        """
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        self._old_agen_hooks = sys.get_asyncgen_hooks()
+        self._thread_id = threading.get_ident()
+        sys.set_asyncgen_hooks(
+            firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+        )
+        self._listens = self._begin_signals()
+        events._set_running_loop(self)
+
+    def _run_forever_cleanup(self) -> None:
+        """End a run that _run_forever_setup() began (asyncio 3.13)."""
+        self._stopping = False
+        self._thread_id = None
+        events._set_running_loop(None)
+        if self._listens:
+            self._listens = False
+            self._end_signals()
+        self._set_coroutine_origin_tracking(False)
+        if self._old_agen_hooks is not None:
+            sys.set_asyncgen_hooks(*self._old_agen_hooks)
+            self._old_agen_hooks = None
 
     def run_until_complete(self, future: Any) -> Any:
         """Run until a future, or a coroutine as a task, is done; returns its result.

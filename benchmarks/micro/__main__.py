@@ -11,20 +11,19 @@ row says so; medians of the rounds. A row that a loop cannot run is blank.
 import argparse
 import fnmatch
 import json
-import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from benchmarks import measure, native
 from benchmarks.micro import inside, outside
 from benchmarks.micro.loops import BARE, LOOPS, TRANSPORTS_ONLY, is_here
 from benchmarks.micro.outside import NoSuchRowError
-from benchmarks.run import machine, versions
+from benchmarks.origin import origin
 from benchmarks.table import table
 
 ROWS = (*inside.NAMES, *outside.ROWS)
@@ -32,6 +31,7 @@ OURS = "fastaio"
 RIVALS = ("asyncio", "uvloop", "rloop", "aiofastnet")
 NOISE = 1.05
 """Two rounds of the same program differ by about this much: within it, rows are equal."""
+Figures = TypeVar("Figures")
 SKIPPED = ("unix * x1", "unix * x100", "* buffered 10 KiB *", "* buffered 1 MiB *")
 """Rows that say little more than their neighbours: run when asked for."""
 
@@ -66,8 +66,8 @@ def figure(loop: str, name: str, milliseconds: int, folder: Path) -> float:
 
 def run_row(
     name: str, loops: Sequence[str], args: argparse.Namespace, folder: Path
-) -> tuple[dict[str, float], dict[str, str]]:
-    """The medians of a row by loop, and why a loop has none."""
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """The figures of a row by loop, one of each round, and why a loop has none."""
     taken: dict[str, list[float]] = {}
     troubles: dict[str, str] = {}
     for number in range(args.rounds):
@@ -80,7 +80,8 @@ def run_row(
                 continue
             except (measure.ContenderError, native.UnavailableError, OSError) as error:
                 troubles[loop] = str(error)
-    return {loop: statistics.median(got) for loop, got in taken.items() if got}, troubles
+                taken.pop(loop, None)
+    return {loop: got for loop, got in taken.items() if got}, troubles
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -101,29 +102,48 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def verdict(figures: dict[str, dict[str, float]]) -> list[str]:
-    """Which rows are behind the loops that are to be beaten on all of them."""
+def compared(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """A line's beginning and its figures where ours are behind, otherwise nothing."""
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    if ratio <= NOISE:
+        return ""
+    word = "NOT met" if min(ours) > max(theirs) else "level"
+    ranges = " against ".join(f"{min(got):.3g} to {max(got):.3g}" for got in (ours, theirs))
+    return f"{word:<12}  {{}}: {ratio:.2f} x {{}}'s; {ranges}"
+
+
+def verdict(figures: dict[str, dict[str, list[float]]]) -> list[str]:
+    """Which rows are behind the loops that are to be beaten on all of them; a row whose rounds were
+    partly faster and partly slower than the other's is level."""
     lines = []
     for rival in RIVALS:
         both = {name: got for name, got in figures.items() if OURS in got and rival in got}
-        behind = {
-            name: got[OURS] / got[rival]
-            for name, got in both.items()
-            if got[OURS] > got[rival] * NOISE
-        }
-        lines += [
-            f"NOT met       {name}: {ratio:.2f} x {rival}'s"
-            for name, ratio in sorted(behind.items())
-        ]
         if not both:
             lines.append(f"not measured  rows on both {OURS} and {rival}")
-        elif not behind:
+            continue
+        behind = []
+        for name, got in both.items():
+            line = compared(got[OURS], got[rival])
+            if line:
+                behind.append(line.format(name, rival))
+        lines += sorted(behind, reverse=True)
+        if not any(line.startswith("NOT") for line in behind):
             lines.append(f"met           no row of {len(both)} is behind {rival}")
     return lines
 
 
-def in_order(figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+def in_order(figures: dict[str, Figures]) -> dict[str, Figures]:
     return {name: figures[name] for name in ROWS if name in figures}
+
+
+def kept_runs(before: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The runs of before, with the rows that are theirs still."""
+    runs = []
+    for run in before["runs"]:
+        rows = [name for name in run["rows"] if name not in names]
+        if rows:
+            runs.append({**run, "rows": rows})
+    return runs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for loop in args.loops:
         if loop not in loops:
             print(f"{loop}: absent")
-    figures: dict[str, dict[str, float]] = {}
+    figures: dict[str, dict[str, list[float]]] = {}
     troubles: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory(prefix="fastaio-micro-") as temporary:
         folder = Path(temporary)
@@ -146,29 +166,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             outside.make_certificate(folder)
         for name in names:
             figures[name], troubles[name] = run_row(name, loops, args, folder)
-            shown = "  ".join(f"{loop} {value:.2f}" for loop, value in figures[name].items())
-            print(f"{name}: {shown}", flush=True)
-    cells = {(name, loop): value for name, got in figures.items() for loop, value in got.items()}
+            medians = {loop: statistics.median(got) for loop, got in figures[name].items()}
+            print(f"{name}: " + "  ".join(f"{k} {v:.2f}" for k, v in medians.items()), flush=True)
+    cells = {
+        (name, loop): statistics.median(rounds)
+        for name, got in figures.items()
+        for loop, rounds in got.items()
+    }
     print("\n" + table("CPU us an operation", names, loops, cells))
     for name, got in troubles.items():
         for loop, text in got.items():
             print(f"  blank: {name}, {loop}: {text}")
-    command = shlex.join(["python", "-m", "benchmarks.micro", *(argv or sys.argv[1:])])
+    runs = [{**origin("benchmarks.micro", argv or sys.argv[1:]), "rows": names}]
     if args.keep and args.json and args.json.exists():
         before = json.loads(args.json.read_text())
-        command = f"{before['command']}\n{command}"
-        figures = in_order({**before["rows"], **figures})
+        runs = kept_runs(before, names) + runs
+        figures = {**before["rows"], **figures}
         troubles = {**before["troubles"], **troubles}
     lines = verdict(figures)
     print("\n" + "\n".join(lines))
     if args.json:
         result = {
-            "command": command,
-            "date": time.strftime("%Y-%m-%d", time.gmtime()),
-            "machine": machine(),
-            "versions": versions(),
-            "rows": figures,
-            "troubles": {name: got for name, got in troubles.items() if got},
+            "runs": runs,
+            "rows": {
+                name: {
+                    loop: [float(f"{figure:.4g}") for figure in got] for loop, got in row.items()
+                }
+                for name, row in in_order(figures).items()
+            },
+            "troubles": {name: got for name, got in in_order(troubles).items() if got},
             "must_reach": lines,
         }
         args.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -114,20 +114,19 @@ def _server(loop: str, row: SocketRow, folder: Path) -> Iterator[tuple[int, str]
         place = f"{address}:{folder}" if row.transport == "tls" else address
         command = [sys.executable, "-m", "benchmarks.micro.server", loop, row.kind]
         command += [row.transport, place]
-    process = measure.spawn(
-        command, measure.SERVER_CPU, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None and process.stderr is not None
-    try:
-        select.select([process.stdout], [], [], START_SECONDS)
-        if process.poll() is not None or process.stdout.readline() != b"ready\n":
-            text = process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise measure.ContenderError(text[-1] if text else "did not start")
-        yield process.pid, address
-    finally:
-        measure.stop(process)
-        process.stdout.close()
-        process.stderr.close()
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads would stop it
+        process = measure.spawn(command, measure.SERVER_CPU, stdout=subprocess.PIPE, stderr=said)
+        assert process.stdout is not None
+        try:
+            select.select([process.stdout], [], [], START_SECONDS)
+            if process.poll() is not None or process.stdout.readline() != b"ready\n":
+                said.seek(0)
+                text = said.read().decode(errors="replace").strip().splitlines()
+                raise measure.ContenderError(text[-1] if text else "did not start")
+            yield process.pid, address
+        finally:
+            measure.stop(process)
+            process.stdout.close()
 
 
 def _load_command(row: SocketRow, address: str, milliseconds: int) -> list[str]:

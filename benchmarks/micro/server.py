@@ -8,6 +8,7 @@ prints "ready" once it listens.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import sys
@@ -79,9 +80,10 @@ PROTOCOLS: dict[str, Callable[[], asyncio.BaseProtocol]] = {
 
 
 async def stream_echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(BUFFER_SIZE):
-        writer.write(data)
-        await writer.drain()
+    with contextlib.suppress(ConnectionError):  # the load goes as it pleases
+        while data := await reader.read(BUFFER_SIZE):
+            writer.write(data)
+            await writer.drain()
     writer.close()
 
 

@@ -232,6 +232,7 @@ fio_loop_run(FioLoop *loop)
 {
     unsigned long thread = PyThread_get_thread_ident();
     unsigned long outer_thread_id = loop->thread_id;
+    bool outer_running = loop->running;
     if (loop_check_thread(loop, thread) < 0) {
         return -1;
     }
@@ -240,7 +241,7 @@ fio_loop_run(FioLoop *loop)
     loop->running = true; /* nobody closes it from here on */
     if (fio_overrides_look(loop) < 0) {
         loop->thread_id = outer_thread_id;
-        loop->running = outer_thread_id != 0;
+        loop->running = outer_running;
         return -1;
     }
     /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
@@ -257,8 +258,8 @@ fio_loop_run(FioLoop *loop)
     } while (!loop->stopping && loop->fatal == NULL);
     loop->stopping = false;
     loop->thread_id = outer_thread_id;
+    loop->running = outer_running;
     fio_metrics_end(loop);
-    loop->running = outer_thread_id != 0;
     if (!loop->running) {
         fio_ready_track(loop);
         fio_timers_track(loop);

@@ -12,7 +12,7 @@
 void
 fio_metrics_begin(FioLoop *loop)
 {
-    if (loop->thread_id == 0) {
+    if (!loop->running) {
         loop->metrics.since = fio_loop_now();
     }
 }
@@ -20,7 +20,7 @@ fio_metrics_begin(FioLoop *loop)
 void
 fio_metrics_end(FioLoop *loop)
 {
-    if (loop->thread_id == 0) {
+    if (!loop->running) {
         fio_metrics_poll(loop, fio_loop_now()); /* as if it were looked: nothing is under way */
     }
 }
@@ -102,7 +102,7 @@ static fio_metrics
 metrics_until_now(const FioLoop *loop)
 {
     fio_metrics metrics = loop->metrics;
-    if (loop->thread_id != 0) {
+    if (loop->running) {
         int64_t passed = fio_loop_now() - metrics.since;
         bool waits = loop->parked != NULL;
         *(waits ? &metrics.waited : &metrics.worked) += passed;

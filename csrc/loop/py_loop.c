@@ -243,15 +243,13 @@ loop_set_thread_id(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
     if (loop_no_delete(value) < 0) {
         return -1;
     }
-    if (value == Py_None) {
-        self->thread_id = 0;
-        return 0;
-    }
-    unsigned long thread_id = PyLong_AsUnsignedLong(value);
+    unsigned long thread_id = value == Py_None ? 0 : PyLong_AsUnsignedLong(value);
     if (thread_id == (unsigned long)-1 && PyErr_Occurred()) {
         return -1;
     }
-    self->thread_id = thread_id;
+    if (!self->running) { /* else another thread has come in, and it is not to know */
+        self->thread_id = thread_id;
+    }
     return 0;
 }
 

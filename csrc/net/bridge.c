@@ -53,13 +53,6 @@ fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_
     return result;
 }
 
-void
-fio_bridge_report(FioTransport *self, const char *message)
-{
-    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
-    fio_loop_report(self->stream.loop, message, &about);
-}
-
 /* A call whose failure ends the connection. */
 static void
 bridge_call_or_fail(FioTransport *self, PyObject *name, PyObject *arg, const char *message)
@@ -73,7 +66,7 @@ bridge_call_or_fail(FioTransport *self, PyObject *name, PyObject *arg, const cha
     }
     else {
         /* asyncio's pipes leave it to the loop to report, and go on. */
-        fio_bridge_report(self, message);
+        fio_transport_report(self, message);
     }
 }
 
@@ -251,7 +244,7 @@ bridge_pause_writing(fio_link *link)
     PyObject *protocol = Py_NewRef(self->protocol);
     PyObject *result = PyObject_CallMethodNoArgs(protocol, self->st->str_pause_writing);
     if (result == NULL) {
-        fio_bridge_report(self, "protocol.pause_writing() failed");
+        fio_transport_report(self, "protocol.pause_writing() failed");
     }
     Py_XDECREF(result);
     Py_DECREF(protocol);
@@ -263,7 +256,7 @@ bridge_resume_writing(fio_link *link)
     FioTransport *self = bridge_transport(link);
     PyObject *result = fio_bridge_call(self, self->st->str_resume_writing, NULL, 0);
     if (result == NULL) {
-        fio_bridge_report(self, "protocol.resume_writing() failed");
+        fio_transport_report(self, "protocol.resume_writing() failed");
     }
     Py_XDECREF(result);
 }

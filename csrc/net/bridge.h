@@ -9,7 +9,4 @@
 FIO_MUST_CHECK PyObject *fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args,
                                          size_t nargs);
 
-/* Hands the raised exception to the loop's exception handler; the transport goes on. */
-void fio_bridge_report(FioTransport *self, const char *message);
-
 #endif

@@ -130,7 +130,7 @@ tls_link_flow(FioTLS *self, PyObject *method, const char *message)
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, method);
     if (result == NULL && transport != NULL
         && PyObject_TypeCheck(transport, self->st->TransportType)) {
-        fio_bridge_report((FioTransport *)transport, message);
+        fio_transport_report((FioTransport *)transport, message);
     }
     else if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)self);

@@ -388,23 +388,58 @@ transport_is_fatal(PyObject *exc)
            || PyErr_GivenExceptionMatches(exc, PyExc_SystemExit);
 }
 
+/* What is reported where the loop has come to us is reported in the transport's context, as what the
+ * protocol's methods do; elsewhere in its caller's. NULL: nothing was entered. */
+static PyObject *
+transport_enter_context(FioTransport *self)
+{
+    PyObject *context = self->stream.unattended ? Py_XNewRef(self->context) : NULL;
+    if (context != NULL && PyContext_Enter(context) < 0
+        && fio_loop_reenter_context(self->stream.loop, &context) < 0) {
+        PyErr_Clear(); /* it is the current one: out of a call of the protocol's */
+        Py_CLEAR(context);
+    }
+    return context;
+}
+
+static void
+transport_exit_context(FioTransport *self, FIO_STEALS PyObject *context)
+{
+    if (context != NULL && PyContext_Exit(context) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(context);
+}
+
+void
+fio_transport_report(FioTransport *self, const char *message)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
+    PyObject *context = transport_enter_context(self);
+    PyErr_SetRaisedException(exc);
+    fio_loop_report(self->stream.loop, message, &about);
+    transport_exit_context(self, context);
+}
+
 /* fio_transport_fatal() where nothing more can be sent. */
 static void
 transport_fatal_now(FioTransport *self, const char *message)
 {
     PyObject *exc = PyErr_GetRaisedException();
-    fio_report_context about = {.protocol = self->protocol, .transport = (PyObject *)self};
     if (transport_is_fatal(exc)) {
         PyErr_SetRaisedException(exc);
-        fio_loop_report(self->stream.loop, message, &about);
+        fio_transport_report(self, message);
         return;
     }
     if (transport_is_quiet(self, exc)) {
+        PyObject *context = transport_enter_context(self);
         transport_log_error(self, message, exc);
+        transport_exit_context(self, context);
     }
     else {
         PyErr_SetRaisedException(Py_NewRef(exc));
-        fio_loop_report(self->stream.loop, message, &about);
+        fio_transport_report(self, message);
     }
     fio_stream_force_close(&self->stream, exc);
     transport_fail_waiter(self, exc);

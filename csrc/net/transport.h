@@ -73,6 +73,8 @@ FIO_MUST_CHECK int fio_transport_set_protocol(FioTransport *self, PyObject *prot
  * program, or RuntimeError: the loop is closed, and the kernel had no room for all. */
 FIO_MUST_CHECK int fio_transport_commit(FioTransport *self);
 
+/* Hands the raised exception to the loop's exception handler; the transport goes on. */
+void fio_transport_report(FioTransport *self, const char *message);
 /* asyncio: _fatal_error(); the exception is set. */
 void fio_transport_fatal(FioTransport *self, const char *message);
 /* asyncio: _call_connection_lost(); -1: the protocol's connection_lost() raised. */

@@ -204,7 +204,7 @@ datagram_report_error(FioDatagram *self)
     PyObject *none = fio_bridge_call(transport, transport->st->str_error_received, &exc, 1);
     Py_DECREF(exc);
     if (none == NULL) {
-        fio_bridge_report(transport, "Exception in callback DatagramTransport.error_received()");
+        fio_transport_report(transport, "Exception in callback DatagramTransport.error_received()");
     }
     Py_XDECREF(none);
 }
@@ -330,7 +330,7 @@ datagram_call(FioDatagram *self, FIO_STEALS PyObject *data, FIO_STEALS PyObject 
         none = fio_bridge_call(transport, transport->st->str_datagram_received, args, 2);
     }
     if (none == NULL) {
-        fio_bridge_report(transport, "Exception in callback DatagramTransport.datagram_received()");
+        fio_transport_report(transport, "Exception in callback DatagramTransport.datagram_received()");
     }
     Py_XDECREF(none);
     Py_XDECREF(data);
@@ -346,7 +346,7 @@ datagram_hold(FioDatagram *self, FIO_STEALS PyObject *data, FIO_STEALS PyObject 
         self->held = PyList_New(0);
     }
     if (pair == NULL || self->held == NULL || PyList_Append(self->held, pair) < 0) {
-        fio_bridge_report(&self->super, "No memory for a datagram");
+        fio_transport_report(&self->super, "No memory for a datagram");
     }
     Py_XDECREF(pair);
     Py_XDECREF(data);
@@ -397,7 +397,7 @@ datagram_deliver_held(FioDatagram *self)
     while (datagram_holds_some(self) && datagram_is_delivering(self)) {
         PyObject *pair = Py_NewRef(PyList_GET_ITEM(self->held, 0));
         if (PyList_SetSlice(self->held, 0, 1, NULL) < 0) {
-            fio_bridge_report(&self->super, "No memory for a datagram");
+            fio_transport_report(&self->super, "No memory for a datagram");
         }
         datagram_call(self, Py_NewRef(PyTuple_GET_ITEM(pair, 0)),
                       Py_NewRef(PyTuple_GET_ITEM(pair, 1)));

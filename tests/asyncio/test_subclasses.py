@@ -4,6 +4,7 @@ exception handlers that raise or look at what they handle."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 import traceback
@@ -209,3 +210,35 @@ def test_a_callback_that_cancels_itself_shows_itself(loop):
     loop.call_soon(loop.stop)
     loop.run_forever()
     assert repr(handle).startswith("<Handle cancelled test_a_callback_that_cancels_itself")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="asyncio has the two methods from 3.13 on")
+def test_begin_and_end_of_a_run_are_methods(kind):
+    class Hooked(kind):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def _run_forever_setup(self):
+            self.calls.append("setup")
+            super()._run_forever_setup()
+            self.calls.append(self.is_running())
+
+        def _run_forever_cleanup(self):
+            super()._run_forever_cleanup()
+            self.calls.append(self.is_running())
+
+    with contextlib.closing(Hooked()) as loop:
+        loop.run_until_complete(asyncio.sleep(0))
+        assert loop.calls == ["setup", True, False]
+        # And by hand, as loops in the loop of another toolkit do.
+        ran = []
+        loop.call_soon(lambda: ran.append(asyncio.get_running_loop() is loop))
+        loop._run_forever_setup()
+        try:
+            loop._run_once()
+        finally:
+            loop._run_forever_cleanup()
+        assert ran == [True]
+        assert loop.calls == ["setup", True, False] * 2
+        loop.run_until_complete(asyncio.sleep(0))

@@ -429,6 +429,33 @@ def test_reads_run_in_the_context_of_the_transport(run):
     run(main())
 
 
+@pytest.mark.parametrize("method", ["data_received", "get_buffer", "eof_received"])
+def test_failures_are_reported_in_the_context_of_the_transport(loop, method):
+    variable = contextvars.ContextVar("variable", default="default")
+    seen = loop.create_future()
+    loop.set_exception_handler(lambda *_: seen.set_result(variable.get()))
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    base = asyncio.BufferedProtocol if method == "get_buffer" else asyncio.Protocol
+    protocol = type("Failing", (base,), {method: fail})
+
+    async def main():
+        variable.set("main")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            await loop.create_connection(protocol, sock=ours)
+            variable.set("changed")
+            if method != "eof_received":
+                theirs.send(b"x")
+            theirs.shutdown(socket.SHUT_WR)
+            assert await seen == "main"
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+
+
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="made for each call before 3.15")
 def test_all_calls_of_a_connection_are_made_in_one_context(run):
     variable = contextvars.ContextVar("variable", default=())
