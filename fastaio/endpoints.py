@@ -24,11 +24,18 @@ STREAM_CALLS = ("recv", "recv_into", "send", "sendmsg", "shutdown")
 DATAGRAM_CALLS = ("recvfrom", "send", "sendto")
 
 
-def calls_its_own(sock: socket.socket, *names: str) -> bool:
-    """Whether a socket has methods of its own that asyncio's transports would call.
+#: Whose addresses ours know; of others the socket module alone knows the shape.
+FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+def is_left_to_asyncio(sock: socket.socket, *names: str) -> bool:
+    """Whether a socket has methods of its own that asyncio's transports would call, or addresses
+    that ours cannot read.
 
     Ours make the system calls themselves; such a socket gets asyncio's.
     """
+    if isinstance(sock.family, int) and sock.family not in FAMILIES:
+        return True
     cls = type(sock)
     return cls is not socket.socket and any(
         getattr(cls, name, None) is not getattr(socket.socket, name)
@@ -73,7 +80,7 @@ class Endpoints(AsyncioLoop):
         context: contextvars.Context | None = None,  # given from Python 3.15 on
     ) -> asyncio.Transport:
         ensure_free(self, sock)
-        if calls_its_own(sock, *STREAM_CALLS):
+        if is_left_to_asyncio(sock, *STREAM_CALLS):
             own: dict[str, Any] = {} if context is None else {"context": context}
             return super()._make_socket_transport(
                 sock, protocol, waiter, extra=extra, server=server, **own
@@ -187,7 +194,7 @@ class Endpoints(AsyncioLoop):
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
         context: contextvars.Context | None = None,
     ) -> None:
-        if calls_its_own(sock, "accept"):
+        if is_left_to_asyncio(sock, "accept"):
             given: dict[str, Any] = {} if context is None else {"context": context}
             super()._start_serving(
                 protocol_factory,
@@ -249,7 +256,7 @@ class Endpoints(AsyncioLoop):
         extra: dict[str, Any] | None = None,
     ) -> asyncio.DatagramTransport:
         ensure_free(self, sock)
-        if calls_its_own(sock, *DATAGRAM_CALLS):
+        if is_left_to_asyncio(sock, *DATAGRAM_CALLS):
             return super()._make_datagram_transport(sock, protocol, address, waiter, extra)
         return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
 

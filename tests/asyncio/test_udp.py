@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 
@@ -280,5 +281,31 @@ def test_a_message_whose_making_sends_messages(run):
             assert len(received) == (41 if message.made else 1)
             transport.close()
             await asyncio.sleep(0)
+
+    run(main())
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_NETLINK"), reason="Linux")
+def test_addresses_of_other_families(run):
+    class Answer(asyncio.DatagramProtocol):
+        def __init__(self):
+            self.sender = asyncio.get_running_loop().create_future()
+
+        def datagram_received(self, data, addr):
+            if not self.sender.done():
+                self.sender.set_result(addr)
+
+    async def main():
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 0)  # NETLINK_ROUTE
+        sock.bind((0, 0))
+        own = sock.getsockname()
+        loop = asyncio.get_running_loop()
+        transport, answer = await loop.create_datagram_endpoint(Answer, sock=sock)
+        assert transport.get_extra_info("sockname") == own
+        # RTM_GETLINK, all of them: the kernel, which is (0, 0), answers.
+        transport.sendto(struct.pack("=IHHIIxxxxxxxxxxxxxxxx", 32, 18, 0x301, 1, 0), (0, 0))
+        assert await answer.sender == (0, 0)
+        transport.close()
+        await asyncio.sleep(0)
 
     run(main())
