@@ -143,6 +143,7 @@ class Loop(_core.Loop, Endpoints):
             logger.debug("Close %r", self)
         self._drop_signal_handlers()
         self._shut()
+        self._listeners.clear()  # sockets that nobody else has listen no longer
         self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:

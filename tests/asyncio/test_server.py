@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -240,3 +241,15 @@ def test_sendfile(run, tmp_path):
             await writer.wait_closed()
 
     run(main())
+
+
+def test_nothing_listens_for_a_closed_loop(loop_factory):
+    loop = loop_factory()
+    server = loop.run_until_complete(loop.create_server(asyncio.Protocol, "127.0.0.1", 0))
+    address = server.sockets[0].getsockname()
+    with pytest.warns(ResourceWarning, match="unclosed <socket"):
+        loop.close()
+        del server
+        gc.collect()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
