@@ -88,6 +88,7 @@ class Loop:
         *,
         name: object = None,
         context: Context | None = None,
+        **kwargs: Any,
     ) -> asyncio.Task[_T]: ...
     def add_reader(
         self, fd: _File, callback: Callable[[Unpack[_Ts]], Any], *args: *_Ts

@@ -108,7 +108,7 @@ loop_run(FioLoop *self, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(loop_stop_doc, "stop($self, /)\n"
                             "--\n\n"
-                            "Have run_forever() return after this turn.");
+                            "Have run_forever() return after this turn (asyncio.loop.stop).");
 
 static PyObject *
 loop_stop(FioLoop *self, PyObject *Py_UNUSED(ignored))
@@ -135,9 +135,10 @@ loop_close(FioLoop *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(loop_is_running_doc, "is_running($self, /)\n"
-                                  "--\n\n"
-                                  "True while run_forever() is on its way.");
+PyDoc_STRVAR(loop_is_running_doc,
+             "is_running($self, /)\n"
+             "--\n\n"
+             "True while run_forever() is on its way (asyncio.loop.is_running).");
 
 static PyObject *
 loop_is_running(FioLoop *self, PyObject *Py_UNUSED(ignored))
@@ -147,7 +148,7 @@ loop_is_running(FioLoop *self, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(loop_is_closed_doc, "is_closed($self, /)\n"
                                  "--\n\n"
-                                 "True once close() was called.");
+                                 "True once close() was called (asyncio.loop.is_closed).");
 
 static PyObject *
 loop_is_closed(FioLoop *self, PyObject *Py_UNUSED(ignored))
@@ -359,7 +360,8 @@ static PyGetSetDef loop_getset[] = {
 PyDoc_STRVAR(loop_call_soon_doc,
              "call_soon($self, callback, *args, context=None)\n"
              "--\n\n"
-             "Call callback(*args) in the next turn; returns an asyncio.Handle.\n\n"
+             "Call callback(*args) in the next turn; returns an asyncio.Handle\n"
+             "(asyncio.loop.call_soon).\n\n"
              "Callbacks run in the order they were given, each once, in context (a\n"
              "contextvars.Context; None: a copy of the current one). Raises RuntimeError on a\n"
              "closed loop, in debug mode also from another thread.");
@@ -367,28 +369,37 @@ PyDoc_STRVAR(loop_call_soon_doc,
 PyDoc_STRVAR(loop_call_soon_threadsafe_doc,
              "call_soon_threadsafe($self, callback, *args, context=None)\n"
              "--\n\n"
-             "call_soon() from any thread or signal handler: wakes the loop.");
+             "call_soon() from any thread or signal handler: wakes the loop\n"
+             "(asyncio.loop.call_soon_threadsafe). Raises RuntimeError on a closed loop.");
 
 PyDoc_STRVAR(loop_call_at_doc,
              "call_at($self, when, callback, *args, context=None)\n"
              "--\n\n"
-             "Call callback(*args) at when, in seconds of time(); returns an asyncio.TimerHandle.");
+             "Call callback(*args) at when, in seconds of time(); returns an\n"
+             "asyncio.TimerHandle (asyncio.loop.call_at).\n\n"
+             "Raises TypeError for a when that is no number, RuntimeError as call_soon() does.");
 
 PyDoc_STRVAR(loop_call_later_doc,
              "call_later($self, delay, callback, *args, context=None)\n"
              "--\n\n"
-             "Call callback(*args) after delay seconds; returns an asyncio.TimerHandle.");
+             "Call callback(*args) after delay seconds; returns an asyncio.TimerHandle\n"
+             "(asyncio.loop.call_later).\n\n"
+             "Raises TypeError for a delay that is no number, RuntimeError as call_soon() does.");
 
-PyDoc_STRVAR(loop_create_future_doc, "create_future($self, /)\n"
-                                     "--\n\n"
-                                     "A new asyncio.Future of this loop.");
-
-PyDoc_STRVAR(loop_create_task_doc,
-             "create_task($self, coro, /, **kwargs)\n"
+PyDoc_STRVAR(loop_create_future_doc,
+             "create_future($self, /)\n"
              "--\n\n"
-             "Schedule a coroutine; returns an asyncio.Task, or what the task factory makes.\n\n"
-             "Takes the keywords that asyncio's method of that name takes on this Python: name,\n"
-             "context, later also eager_start.");
+             "A new asyncio.Future of this loop (asyncio.loop.create_future).");
+
+PyDoc_STRVAR(
+    loop_create_task_doc,
+    "create_task($self, coro, **kwargs)\n"
+    "--\n\n"
+    "Schedule a coroutine; returns an asyncio.Task, or what the task factory makes\n"
+    "(asyncio.loop.create_task).\n\n"
+    "Takes the keywords that asyncio's method takes on this Python: name, context, later\n"
+    "also eager_start. Raises TypeError for what is no coroutine, RuntimeError on a closed\n"
+    "loop.");
 
 PyDoc_STRVAR(loop_new_handle_doc, "_new_handle($self, callback, /, *args, context=None)\n"
                                   "--\n\n"
@@ -398,77 +409,95 @@ PyDoc_STRVAR(loop_add_callback_doc, "_add_callback($self, handle, /)\n"
                                     "--\n\n"
                                     "Put a Handle into the ready queue unless it is cancelled.");
 
-PyDoc_STRVAR(loop_time_doc, "time($self, /)\n"
-                            "--\n\n"
-                            "Seconds of the monotonic clock, read now (a float).");
-
-PyDoc_STRVAR(loop_add_reader_doc,
-             "add_reader($self, fd, callback, /, *args)\n"
+PyDoc_STRVAR(loop_time_doc,
+             "time($self, /)\n"
              "--\n\n"
-             "Call callback(*args) whenever fd (an int or an object with fileno()) can be read.\n\n"
-             "Replaces the reader before. Raises ValueError for what is no descriptor,\n"
-             "PermissionError for a regular file, RuntimeError where a transport uses it.");
+             "Seconds of the monotonic clock, read now, as a float (asyncio.loop.time).");
+
+PyDoc_STRVAR(
+    loop_add_reader_doc,
+    "add_reader($self, fd, callback, *args)\n"
+    "--\n\n"
+    "Call callback(*args) whenever fd (an int or an object with fileno()) can be read\n"
+    "(asyncio.loop.add_reader).\n\n"
+    "Replaces the reader before. Raises ValueError for what is no descriptor, OSError for\n"
+    "a closed one, PermissionError for a regular file, RuntimeError where a transport uses\n"
+    "it or the loop is closed.");
 
 PyDoc_STRVAR(loop_add_writer_doc,
-             "add_writer($self, fd, callback, /, *args)\n"
+             "add_writer($self, fd, callback, *args)\n"
              "--\n\n"
-             "Call callback(*args) whenever fd can be written to; otherwise as add_reader().");
+             "Call callback(*args) whenever fd can be written to; otherwise as add_reader()\n"
+             "(asyncio.loop.add_writer).");
 
-PyDoc_STRVAR(loop_remove_reader_doc, "remove_reader($self, fd, /)\n"
-                                     "--\n\n"
-                                     "End add_reader(); True if there was one.");
+PyDoc_STRVAR(loop_remove_reader_doc,
+             "remove_reader($self, fd)\n"
+             "--\n\n"
+             "End add_reader(); True if there was one (asyncio.loop.remove_reader).\n\n"
+             "Raises ValueError and RuntimeError as add_reader() does; False on a closed loop.");
 
-PyDoc_STRVAR(loop_remove_writer_doc, "remove_writer($self, fd, /)\n"
-                                     "--\n\n"
-                                     "End add_writer(); True if there was one.");
+PyDoc_STRVAR(loop_remove_writer_doc,
+             "remove_writer($self, fd)\n"
+             "--\n\n"
+             "End add_writer(); True if there was one (asyncio.loop.remove_writer).");
 
 PyDoc_STRVAR(loop_ensure_fd_no_transport_doc,
              "_ensure_fd_no_transport($self, fd, /)\n"
              "--\n\n"
              "Raise RuntimeError where a transport of this loop uses fd.");
 
-PyDoc_STRVAR(loop_sock_recv_doc, "sock_recv($self, sock, n)\n"
-                                 "--\n\n"
-                                 "Receive at most n bytes from a non-blocking socket; await it.\n\n"
-                                 "b'' once the peer has closed. Raises OSError.");
+PyDoc_STRVAR(
+    loop_sock_recv_doc,
+    "sock_recv($self, sock, n)\n"
+    "--\n\n"
+    "Receive at most n bytes from a non-blocking socket; await it (asyncio.loop.sock_recv).\n\n"
+    "b'' once the peer has closed. Raises OSError; in debug mode ValueError for a socket\n"
+    "that blocks, as all sock_ methods do.");
 
 PyDoc_STRVAR(loop_sock_recv_into_doc,
              "sock_recv_into($self, sock, buf)\n"
              "--\n\n"
-             "Receive into a writable buffer; await it for the number of bytes.");
+             "Receive into a writable buffer; await it for the number of bytes\n"
+             "(asyncio.loop.sock_recv_into). Raises OSError.");
 
 PyDoc_STRVAR(loop_sock_recvfrom_doc,
              "sock_recvfrom($self, sock, bufsize)\n"
              "--\n\n"
-             "Receive a datagram of at most bufsize bytes; await it for (bytes, address).");
+             "Receive a datagram of at most bufsize bytes; await it for (bytes, address)\n"
+             "(asyncio.loop.sock_recvfrom). Raises OSError.");
 
 PyDoc_STRVAR(
     loop_sock_recvfrom_into_doc,
     "sock_recvfrom_into($self, sock, buf, nbytes=0)\n"
     "--\n\n"
-    "Receive a datagram into a writable buffer; await it for (bytes received, address).\n\n"
-    "At most nbytes of it, 0: as many as the buffer has items.");
+    "Receive a datagram into a writable buffer; await it for (bytes received, address)\n"
+    "(asyncio.loop.sock_recvfrom_into).\n\n"
+    "At most nbytes of it, 0: as many as the buffer has items. Raises OSError, ValueError\n"
+    "for more than the buffer has.");
 
 PyDoc_STRVAR(loop_sock_sendto_doc,
              "sock_sendto($self, sock, data, address)\n"
              "--\n\n"
-             "Send a bytes-like object as a datagram; await it for the number of bytes sent.");
+             "Send a bytes-like object as a datagram; await it for the number of bytes sent\n"
+             "(asyncio.loop.sock_sendto). Raises OSError.");
 
 PyDoc_STRVAR(loop_sock_accept_doc,
              "sock_accept($self, sock)\n"
              "--\n\n"
-             "Accept a connection; await it for (a new non-blocking socket, the peer's address).");
+             "Accept a connection; await it for (a new non-blocking socket, the peer's address)\n"
+             "(asyncio.loop.sock_accept). Raises OSError.");
 
 PyDoc_STRVAR(loop_sock_connect_doc,
              "sock_connect($self, sock, address)\n"
              "--\n\n"
-             "Connect a non-blocking socket; await it.\n\n"
+             "Connect a non-blocking socket; await it (asyncio.loop.sock_connect).\n\n"
              "A host name is looked up first, in the executor. Raises OSError.");
 
-PyDoc_STRVAR(loop_sock_sendall_doc, "sock_sendall($self, sock, data)\n"
-                                    "--\n\n"
-                                    "Send all of a bytes-like object; await it.\n\n"
-                                    "After an OSError it is not known how much was sent.");
+PyDoc_STRVAR(loop_sock_sendall_doc,
+             "sock_sendall($self, sock, data)\n"
+             "--\n\n"
+             "Send all of a bytes-like object; await it (asyncio.loop.sock_sendall).\n\n"
+             "Raises OSError, after which it is not known how much was sent.");
 
 PyDoc_STRVAR(loop_watched_doc, "_watched($self, fd, /)\n"
                                "--\n\n"

@@ -152,12 +152,19 @@ link_dealloc(FioLink *self)
 }
 
 static PyMethodDef link_methods[] = {
-    {"connection_made", FIO_METHOD(link_connection_made), METH_O, NULL},
-    {"data_received", FIO_METHOD(link_data_received), METH_O, NULL},
-    {"eof_received", FIO_METHOD(link_eof_received), METH_NOARGS, NULL},
-    {"connection_lost", FIO_METHOD(link_connection_lost), METH_O, NULL},
-    {"pause_writing", FIO_METHOD(link_pause_writing), METH_NOARGS, NULL},
-    {"resume_writing", FIO_METHOD(link_resume_writing), METH_NOARGS, NULL},
+    {"connection_made", FIO_METHOD(link_connection_made), METH_O,
+     "connection_made($self, transport, /)\n--\n\nasyncio.BaseProtocol.connection_made. "
+     "Raises RuntimeError where it is connected already."},
+    {"data_received", FIO_METHOD(link_data_received), METH_O,
+     "data_received($self, data, /)\n--\n\nasyncio.Protocol.data_received: any bytes-like object."},
+    {"eof_received", FIO_METHOD(link_eof_received), METH_NOARGS,
+     "eof_received($self, /)\n--\n\nasyncio.Protocol.eof_received; True keeps the transport open."},
+    {"connection_lost", FIO_METHOD(link_connection_lost), METH_O,
+     "connection_lost($self, exc, /)\n--\n\nasyncio.BaseProtocol.connection_lost."},
+    {"pause_writing", FIO_METHOD(link_pause_writing), METH_NOARGS,
+     "pause_writing($self, /)\n--\n\nasyncio.BaseProtocol.pause_writing."},
+    {"resume_writing", FIO_METHOD(link_resume_writing), METH_NOARGS,
+     "resume_writing($self, /)\n--\n\nasyncio.BaseProtocol.resume_writing."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -399,7 +399,8 @@ PyMethodDef fio_request_methods[] = {
     {"text", (PyCFunction)fio_request_text, METH_NOARGS,
      "text($self, /)\n--\n\nAwaitable of the whole body as str, by its charset (else UTF-8)."},
     {"json", FIO_METHOD(fio_request_json), METH_FASTCALL | METH_KEYWORDS,
-     "json($self, /, *, loads=json.loads)\n--\n\nAwaitable of the body's text parsed by loads."},
+     "json($self, /, *, loads=None)\n--\n\n"
+     "Awaitable of the body's text parsed by loads (default: json.loads), whose errors it raises."},
     {"release", (PyCFunction)fio_request_release, METH_NOARGS,
      "release($self, /)\n--\n\nAwaitable: reads the rest of the body and drops it."},
     {NULL},

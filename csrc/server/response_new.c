@@ -375,11 +375,13 @@ is_true(PyObject *value)
     return truth != 0;
 }
 
-PyDoc_STRVAR(json_response_doc,
-             "json_response($module, /, data=<unset>, *, text=None, body=None, status=200,\n"
-             "              reason=None, headers=None, content_type='application/json',\n"
-             "              dumps=json.dumps)\n--\n\n"
-             "A Response of `data` as JSON, made by dumps(data), or of text or body as they are.");
+PyDoc_STRVAR(
+    json_response_doc,
+    "json_response($module, /, data=None, *, text=None, body=None, status=200,\n"
+    "              reason=None, headers=None, content_type='application/json',\n"
+    "              dumps=None)\n--\n\n"
+    "A Response of `data` as JSON, made by dumps(data) (default: as json.dumps), or of text\n"
+    "or body as they are. Raises ValueError for data with text or body.");
 
 static PyObject *
 json_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

@@ -1,8 +1,11 @@
-"""fastaio/_core.pyi says nothing that the extension module does not have."""
+"""fastaio/_core.pyi says nothing that the extension module does not have, and what the extension
+module says of itself can be read."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +45,33 @@ def test_every_declared_name_exists() -> None:
 def test_a_missing_name_is_seen() -> None:
     text = "class Loop:\n    def stop(self): ...\n    def fly(self): ...\nclass Moon: ...\nx: int\n"
     assert list(missing(ast.parse(text).body, _core)) == ["Loop.fly", "Moon", "x"]
+
+
+def own_functions(holder: object) -> Iterator[object]:
+    """The public functions and methods that the extension module itself has made."""
+    for name, value in vars(holder).items():
+        if isinstance(value, type) and value.__module__ == _core.__name__:
+            yield from own_functions(value)
+        elif callable(value) and not name.startswith("_"):
+            if value.__module__ == _core.__name__ if holder is _core else inspect.isroutine(value):
+                yield value
+
+
+def test_signatures_can_be_read() -> None:
+    functions = list(own_functions(_core))
+    assert len(functions) > 100
+    for function in functions:
+        inspect.signature(function)  # ValueError for what has none
+
+
+def parameters(function: object) -> list[tuple[str, object]]:
+    own = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    return [(parameter.name, parameter.kind) for parameter in own][1:]  # not self
+
+
+def test_loop_methods_take_the_names_of_asyncios() -> None:
+    for name, ours in vars(_core.Loop).items():
+        theirs = getattr(asyncio.SelectorEventLoop, name, None)
+        # create_task() has other keywords on each version, and passes them on.
+        if theirs is not None and not name.startswith("_") and name != "create_task":
+            assert (name, parameters(ours)) == (name, parameters(theirs))
