@@ -14,7 +14,7 @@
 #include "loop/timer.h"
 #include "loop/watch.h"
 
-/* A poll costs as much as three callbacks. While callbacks are ready and nobody watches a
+/* A poll costs more than several callbacks. While callbacks are ready and nobody watches a
  * descriptor, all that it could bring are signals without a handler of the loop's; so it is made in
  * one of so many turns. Otherwise it is made in every turn, for programs can tell: what is in the
  * kernel before a sleep(0) is seen after the next one. */
@@ -26,7 +26,7 @@
 /* From 128 KiB on glibc maps blocks one by one, and it gives what is free at the heap's end back --
  * until a larger mapped block has been freed, whose size then counts (mallopt(3): the thresholds
  * are dynamic). Until then large reads have the kernel take their pages away and clear others for
- * them again and again: half of the time of a message of 1 MiB. */
+ * them again and again, a good part of what a message of 1 MiB costs. */
 #define LOOP_HEAP_BLOCK ((size_t)1024 * 1024)
 
 int

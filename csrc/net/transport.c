@@ -388,8 +388,8 @@ transport_is_fatal(PyObject *exc)
            || PyErr_GivenExceptionMatches(exc, PyExc_SystemExit);
 }
 
-/* What is reported where the loop has come to us is reported in the transport's context, as what the
- * protocol's methods do; elsewhere in its caller's. NULL: nothing was entered. */
+/* What is reported where the loop has come to us is reported in the transport's context, in which
+ * the protocol's methods run; elsewhere in its caller's. NULL: nothing was entered. */
 static PyObject *
 transport_enter_context(FioTransport *self)
 {

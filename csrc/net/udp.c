@@ -330,7 +330,8 @@ datagram_call(FioDatagram *self, FIO_STEALS PyObject *data, FIO_STEALS PyObject 
         none = fio_bridge_call(transport, transport->st->str_datagram_received, args, 2);
     }
     if (none == NULL) {
-        fio_transport_report(transport, "Exception in callback DatagramTransport.datagram_received()");
+        fio_transport_report(transport,
+                             "Exception in callback DatagramTransport.datagram_received()");
     }
     Py_XDECREF(none);
     Py_XDECREF(data);

@@ -7,6 +7,7 @@ list in docs/loop.rst is made from this file:
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import inspect
 import os
@@ -298,6 +299,31 @@ async def child_with_a_watcher_that_does_not_work() -> str:
     return f"ended with {await child.wait()}"
 
 
+async def context_of_resume_writing() -> str:
+    variable = contextvars.ContextVar("variable", default="")
+    told = asyncio.get_running_loop().create_future()
+
+    class Writer(asyncio.Protocol):
+        def resume_writing(self) -> None:
+            told.set_result(variable.get())
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        variable.set("of the connection")
+        transport, _ = await loop.create_connection(Writer, sock=ours)
+        variable.set("of the write()")
+        transport.write(bytes(1 << 20))
+        while not told.done():
+            await loop.sock_recv(theirs, 1 << 20)
+            await asyncio.sleep(0)
+        transport.abort()
+        await asyncio.sleep(0)
+    outcome: str = told.result()
+    return outcome
+
+
 async def is_a_coroutine_function() -> bool:
     return inspect.iscoroutinefunction(asyncio.get_running_loop().sock_recv)
 
@@ -527,16 +553,27 @@ DIFFERENCES = [
     ),
     Difference(
         "The end of a pipe",
-        "whose protocol has no ``eof_received()`` is reported, and the pipe closed; asyncio's stays "
-        "open, and ``connection_lost()`` is never called.",
+        "whose protocol has no ``eof_received()`` is reported, and the pipe closed; asyncio's "
+        "stays open, and ``connection_lost()`` is never called.",
         end_of_pipe_without_eof_received,
         False,
         True,
     ),
     Difference(
+        "Contexts",
+        "``resume_writing()``, and ``connection_lost()`` after a ``close()`` that had to wait, run "
+        "in the context of the connection, as its other calls and as all of them do from Python "
+        "3.15 on; asyncio's before that in the one of the ``write()`` that the kernel had no room "
+        "for.",
+        context_of_resume_writing,
+        "of the write()",
+        "of the connection",
+        before=(3, 15),
+    ),
+    Difference(
         "Child watchers",
-        "that a program has set (up to Python 3.13) are not asked: the loop hears of the end of its "
-        "children by descriptors of theirs.",
+        "that a program has set (up to Python 3.13) are not asked: the loop hears of the end of "
+        "its children by descriptors of theirs.",
         child_with_a_watcher_that_does_not_work,
         "RuntimeError",
         "ended with 0",

@@ -35,6 +35,24 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 """
 
+AIOHTTP_APP = """
+import fastaio
+from aiohttp import web
+from aiohttp.worker import GunicornWebWorker
+from which import which_loop
+
+class Worker(GunicornWebWorker):
+    def init_process(self):
+        fastaio.install()
+        super().init_process()
+
+async def handler(request):
+    return web.Response(text=await which_loop())
+
+app = web.Application()
+app.router.add_get("/", handler)
+"""
+
 PYTEST_ASYNCIO = """
 import pytest
 import fastaio
@@ -110,13 +128,12 @@ def run_pytest(folder, plugin, *options):
     )
 
 
-@needs("uvicorn", "uvicorn")
-def test_uvicorn(folder):
-    (folder / "app.py").write_text(APP)
-    options = ("--loop", "fastaio:new_event_loop", "--port", "0", "--no-use-colors")
+def check_server(folder, command, running, ended):
+    """Starts a server, asks it which loop it runs on, and ends it; `running` finds its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app:app", *options],
+        [sys.executable, "-m", *command],
         cwd=folder,
+        env={**os.environ, "HOME": str(folder)},  # gunicorn puts a socket there
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -126,11 +143,11 @@ def test_uvicorn(folder):
         said = ""
         for line in process.stderr:
             said += line
-            if running := re.search(r"running on (http://[\d.:]+)", line):
+            if address := re.search(running, line):
                 break
         else:
             pytest.fail(said)
-        with urllib.request.urlopen(running[1], timeout=20) as answer:
+        with urllib.request.urlopen(address[1], timeout=20) as answer:
             assert answer.read() == b"fastaio.loop.Loop"
         process.send_signal(signal.SIGTERM)
         said += process.stderr.read()
@@ -139,8 +156,25 @@ def test_uvicorn(folder):
         process.kill()
         process.stderr.close()
         process.wait()
-    assert "Finished server process" in said
+    assert ended in said
     assert "Traceback" not in said
+
+
+@needs("uvicorn", "uvicorn")
+def test_uvicorn(folder):
+    (folder / "app.py").write_text(APP)
+    options = ("--loop", "fastaio:new_event_loop", "--port", "0", "--no-use-colors")
+    running = r"running on (http://[\d.:]+)"
+    check_server(folder, ["uvicorn", "app:app", *options], running, "Finished server process")
+
+
+@needs("gunicorn", "gunicorn")
+@needs("aiohttp", "aiohttp")
+def test_gunicorn_with_the_worker_of_aiohttp(folder):
+    (folder / "app.py").write_text(AIOHTTP_APP)
+    options = ("--bind", "127.0.0.1:0", "--worker-class", "app.Worker")
+    running = r"Listening at: (http://[\d.:]+)"
+    check_server(folder, ["gunicorn", "app:app", *options], running, "Shutting down: Master")
 
 
 @needs("pytest_asyncio", "pytest-asyncio")
