@@ -39,7 +39,7 @@ def machine() -> dict[str, Any]:
     )
     return {
         "python": platform.python_version(),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "cpu": model,
         "cpus": os.cpu_count(),
     }

@@ -128,7 +128,7 @@ def verdict(figures: dict[str, dict[str, list[float]]]) -> list[str]:
                 behind.append(line.format(name, rival))
         lines += sorted(behind, reverse=True)
         if not any(line.startswith("NOT") for line in behind):
-            lines.append(f"met           no row of {len(both)} is behind {rival}")
+            lines.append(f"met           no row of {len(both)} is behind {rival} in all rounds")
     return lines
 
 

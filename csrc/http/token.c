@@ -83,12 +83,6 @@ fio_method_lookup(fio_view name)
     return FIO_METHOD_OTHER;
 }
 
-const char *
-fio_method_name(fio_method method)
-{
-    return method_names[method];
-}
-
 /* Compares `size` bytes with a lower-case word of letters and '-' (to which the bit 0x20 adds
  * nothing: no other byte of a token becomes one of those). */
 static bool

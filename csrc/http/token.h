@@ -31,8 +31,6 @@ bool fio_is_token(fio_view text);
 bool fio_is_line_text(fio_view text);
 
 fio_method fio_method_lookup(fio_view name);
-/* "GET"; NULL of FIO_METHOD_OTHER. */
-const char *fio_method_name(fio_method method);
 
 /* Which of the fields the engine knows a name (any case) stands for. */
 fio_field_id fio_field_lookup(const char *name, size_t size);

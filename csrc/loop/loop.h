@@ -3,9 +3,9 @@
 
 /* The loop as the other rooms see it: the turn, deferred C calls, timers, errors on the way out.
  *
- * One turn is: due timers, the ready ring (as many entries as were there when the turn began), the
- * turn-end list, the poll. A loop and all that hangs on it belong to the thread that runs it; only
- * fio_loop_call_soon_threadsafe() crosses. */
+ * One turn is: the poll, due timers, the ready ring (as many entries as are there by then), the
+ * turn-end list. A loop and all that hangs on it belong to the thread that runs it; only
+ * fio_crossing_call() crosses. */
 
 #include "base/context.h"
 #include "base/list.h"
@@ -135,7 +135,7 @@ FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);
 
-/* First line of every libuv callback: afterwards this thread holds the GIL. */
+/* First line of what the poll calls: afterwards this thread holds the GIL. */
 static inline void
 fio_loop_enter(FioLoop *loop)
 {

@@ -50,10 +50,10 @@ typedef struct FioServer {
     bool has_task_factory;     /* of a loop not ours, when the last connection was made */
     bool shutting_down;        /* no connection is kept alive any more */
 
-    fio_node connections; /* of fio_conn.member */
+    fio_node connections; /* of FioConn.member */
     size_t connection_count;
     PyObject *empty_waiter;      /* owned or NULL: a future, done once no connection is left */
-    fio_node waits[FIO_WAITS];   /* of fio_conn.waiting, in the order of their deadlines */
+    fio_node waits[FIO_WAITS];   /* of FioConn.waiting, in the order of their deadlines */
     int64_t timeouts[FIO_WAITS]; /* nanoseconds; 0: none */
     fio_timer timer;             /* at or before the first deadline; holds a reference */
     PyObject *timer_handle;      /* owned or NULL: the same on a loop that is not ours */

@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--unix stands alone, without --host and --port")
     for name in ("multidict", "yarl"):
         if importlib.util.find_spec(name) is None:
-            parser.error(f"fastaio.web needs {name}: pip install 'fastaio[web]'")
+            parser.error(f"fastaio.web needs {name}: pip install multidict yarl")
     place = _place(options)
     try:
         sock = _bind(place)

@@ -634,7 +634,7 @@ def test_gathered_output_is_seen_by_nobody() -> None:
 def test_page_says_so() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page.count(BEGIN) == page.count(END) == 1
-    assert rewritten(page) == page, f"run: python {Path(__file__).name}"
+    assert rewritten(page) == page, "run: python tests/asyncio/test_differences.py"
 
 
 if __name__ == "__main__":

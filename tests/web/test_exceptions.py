@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from fastaio.web import exceptions
+
 
 def statuses(web: Any) -> dict[int, Any]:
     found = {}
@@ -172,3 +174,12 @@ def test_cause_and_traceback(web: Any) -> None:
             raise web.HTTPBadRequest(text="x") from exc
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert caught.value.__traceback__ is not None
+
+
+def test_every_exception_is_exported():
+    kinds = {
+        name
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, exceptions.HTTPException)
+    }
+    assert kinds == set(exceptions.__all__) - {"NotAppKeyWarning"}

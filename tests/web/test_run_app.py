@@ -223,6 +223,6 @@ def test_the_extra_is_named() -> None:
         "except ImportError as exc:\n    print(exc, exc.name)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == ("fastaio.web needs yarl: pip install 'fastaio[web]' yarl"), (
+    assert result.stdout.strip() == ("fastaio.web needs yarl: pip install multidict yarl yarl"), (
         result.stderr
     )
