@@ -5,6 +5,7 @@ accepted, answered with those of ``_core``.
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import contextlib
 import contextvars
@@ -24,6 +25,9 @@ STREAM_CALLS = ("recv", "recv_into", "send", "sendmsg", "shutdown")
 DATAGRAM_CALLS = ("recvfrom", "send", "sendto")
 
 
+#: Those that make the system call and no more; on socket.socket itself tests may have others put.
+PLAIN = {name: getattr(_socket.socket, name) for name in {*STREAM_CALLS, *DATAGRAM_CALLS}}
+PLAIN["accept"] = socket.socket.accept
 #: Whose addresses ours know; of others the socket module alone knows the shape.
 FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
@@ -37,9 +41,8 @@ def is_left_to_asyncio(sock: socket.socket, *names: str) -> bool:
     if isinstance(sock.family, int) and sock.family not in FAMILIES:
         return True
     cls = type(sock)
-    return cls is not socket.socket and any(
-        getattr(cls, name, None) is not getattr(socket.socket, name)
-        or name in getattr(sock, "__dict__", ())
+    return any(
+        getattr(cls, name, None) is not PLAIN[name] or name in getattr(sock, "__dict__", ())
         for name in names
     )
 

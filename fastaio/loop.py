@@ -365,6 +365,10 @@ class WatchedFiles:
         fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
         return selectors.SelectorKey(fileobj, fd, events, None)
 
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """Not to be called: the loop waits in C. It is there for those who look for it."""
+        raise NotImplementedError("the loop waits for its files by itself")
+
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """As ``selectors.BaseSelector.unregister``; KeyError for what is not watched."""
         key = self.get_key(fileobj)

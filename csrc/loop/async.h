@@ -33,9 +33,6 @@ int fio_crossing_traverse(FioLoop *loop, visitproc visit, void *arg);
 /* call_soon_threadsafe(): from any thread that holds the GIL, and from Python's signal handlers. */
 FIO_MUST_CHECK PyObject *fio_crossing_call(FioLoop *loop, const fio_call *call);
 
-/* Ends a poll that blocks, on an open loop; from any thread. */
-void fio_crossing_wake(FioLoop *loop);
-
 /* Returns once *running is no longer `state`; without the GIL. */
 void fio_crossing_wait(FioLoop *loop, const atomic_uchar *running, unsigned char state);
 

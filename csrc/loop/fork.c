@@ -24,6 +24,7 @@ fork_renew(FioLoop *loop)
 {
     /* The thread that was waiting in the poll, if there was one, is not in the child. */
     loop->parked = NULL;
+    loop->left_behind = loop->running;
     fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);
     if (fio_watches_fork(loop, loop->thread_id != 0) < 0) {

@@ -166,6 +166,7 @@ static void
 loop_turn(FioLoop *loop)
 {
     loop->metrics.turns++;
+    loop->left_behind = false;
     if (fio_crossing_drain(loop) < 0) {
         fio_report_fatal(loop);
         return;

@@ -117,13 +117,16 @@ struct FioLoop {
     bool running;
     bool stopping;
     bool stop_called;   /* `stopping` was set by stop() */
+    bool left_behind;   /* in a forked child: it was running, and has not taken a turn here */
     bool allows_nested; /* fastaio.allow_nested() */
     bool closed;
     bool ready_first;     /* the next turn goes without a poll */
     bool foreign_time;    /* time() is not ours: overridden, or set on the instance or the class */
     bool foreign_call_at; /* the same of call_at() */
     bool foreign_turn;    /* the same of _run_once() */
-    unsigned int class_version; /* of the loop's class when that was looked at (overrides.h) */
+    unsigned int class_version;  /* of the loop's class when that was looked at (overrides.h) */
+    unsigned int socket_version; /* of socket.socket when that was looked at (sock.c) */
+    bool socket_plain;           /* its methods are the socket module's own */
 #if !FIO_WATCH_EPOLL
     uv_loop_t uv;      /* its data member is the loop */
     uv_async_t wakeup; /* ends the poll from another thread */
@@ -131,6 +134,19 @@ struct FioLoop {
 };
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
+
+/* Ends a poll that blocks, on an open loop; from any thread (loop/async.c). */
+void fio_crossing_wake(FioLoop *loop);
+
+/* The next turn has something to do. Who comes here while the loop is in a poll is another thread:
+ * it should not, but on asyncio what it asks for is done. */
+static inline void
+fio_loop_changed(FioLoop *loop)
+{
+    if (FIO_UNLIKELY(loop->parked != NULL)) {
+        fio_crossing_wake(loop);
+    }
+}
 
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);
@@ -244,6 +260,7 @@ fio_loop_at_turn_end(FioLoop *loop, fio_turn_end *work)
 {
     if (fio_list_is_empty(&work->node)) {
         fio_list_append(&loop->turn_end, &work->node);
+        fio_loop_changed(loop);
     }
 }
 
@@ -277,12 +294,13 @@ typedef struct fio_watch {
     PyObject *transport; /* borrowed or NULL: named where somebody else asks for the descriptor */
     PyObject *keeps;     /* NULL, or what the watch holds a reference to, for the collector */
     int fd;
-    int events;        /* what is being watched for now */
-    int pending;       /* of these, what on_ready is queued for */
-    bool open;         /* between fio_watch_open() and fio_watch_close() */
-    bool carries_tls;  /* what the transport carries is TLS */
-    bool yields;       /* add_reader() takes its place: it is no transport's, or not any more */
-    bool only_queues;  /* all on_ready does is to fill the ready ring: it is called in the poll */
+    int events;          /* what is being watched for now */
+    int pending;         /* of these, what on_ready is queued for */
+    bool open;           /* between fio_watch_open() and fio_watch_close() */
+    bool carries_tls;    /* what the transport carries is TLS */
+    bool yields;         /* add_reader() takes its place: it is no transport's, or not any more */
+    bool read_elsewhere; /* by another watch of the same file: what comes in is no hangup */
+    bool only_queues;    /* all on_ready does is to fill the ready ring: it is called in the poll */
     bool unheard;      /* nobody can tell in which turn on_ready is called: polls may be left out */
     fio_deferred turn; /* calls on_ready */
 #if FIO_WATCH_EPOLL
@@ -293,6 +311,10 @@ typedef struct fio_watch {
     uv_poll_t poll;
 #endif
 } fio_watch;
+
+/* The watch that the file with the number `fd` has already by that number. NULL also where it
+ * cannot be known (not on epoll). */
+fio_watch *fio_watch_of_file(const FioLoop *loop, int fd);
 
 /* Begins to watch `fd` (non-blocking already) for nothing yet. 0, or -1 with OSError set. */
 FIO_MUST_CHECK int fio_watch_open(FioLoop *loop, fio_watch *watch, int fd);

@@ -279,6 +279,49 @@ static PyType_Spec sock_call_spec = {
 /* -- methods of the loop --------------------------------------------------------------------------
  */
 
+/* Looks whether the methods of socket.socket are those that make the system call and no more: tests
+ * put others in their place. 1 or 0, -1 with an exception set. */
+static int
+sock_look_at_class(PyTypeObject *type)
+{
+    static const char *const names[] = {"connect",       "recv", "recv_into", "recvfrom",
+                                        "recvfrom_into", "send", "sendto"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        PyObject *own = PyObject_GetAttrString((PyObject *)type, names[i]);
+        PyObject *plain = PyObject_GetAttrString((PyObject *)type->tp_base, names[i]);
+        bool same = own == plain;
+        Py_XDECREF(own);
+        Py_XDECREF(plain);
+        if (own == NULL || plain == NULL) {
+            return -1;
+        }
+        if (!same) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Is it a socket.socket, and not of a subclass, with the methods that class is made with? */
+static int
+sock_is_plain(FioLoop *loop, PyObject *sock)
+{
+    PyTypeObject *type = (PyTypeObject *)loop->st->socket_socket;
+    if (!Py_IS_TYPE(sock, type)) {
+        return 0;
+    }
+    unsigned int version = type->tp_version_tag;
+    if (FIO_UNLIKELY(version == 0 || version != loop->socket_version)) {
+        int plain = sock_look_at_class(type);
+        if (plain < 0) {
+            return -1;
+        }
+        loop->socket_plain = plain != 0;
+        loop->socket_version = type->tp_version_tag;
+    }
+    return loop->socket_plain;
+}
+
 static PyObject *
 sock_call_new(FioLoop *loop, const fio_sock_operation *operation, PyObject *const *args,
               Py_ssize_t nargs, PyObject *kwnames)
@@ -287,7 +330,11 @@ sock_call_new(FioLoop *loop, const fio_sock_operation *operation, PyObject *cons
     if (fio_args_parse(&operation->params, args, nargs, kwnames, given) < 0) {
         return NULL;
     }
-    if (!Py_IS_TYPE(given[0], (PyTypeObject *)loop->st->socket_socket) || loop->debug) {
+    int plain = sock_is_plain(loop, given[0]);
+    if (plain < 0) {
+        return NULL;
+    }
+    if (!plain || loop->debug) {
         return sock_inherited(loop, operation, given);
     }
     PyTypeObject *type = loop->st->SockCallType;

@@ -212,6 +212,15 @@ watch_control(const fio_watch *watch, int operation)
     return epoll_ctl(watch->loop->watches->epoll_fd, operation, watch->fd, &event) < 0 ? -errno : 0;
 }
 
+fio_watch *
+fio_watch_of_file(const FioLoop *loop, int fd)
+{
+    fio_watch *watch = fio_watch_of(loop, fd);
+    /* The kernel knows files, not numbers: it would not find another one. */
+    bool same = watch != NULL && watch->armed != 0 && watch_control(watch, EPOLL_CTL_MOD) == 0;
+    return same ? watch : NULL;
+}
+
 /* Tells the kernel what the watch wants, which is something: 0 or -errno. */
 static int
 watch_arm(fio_watch *watch)
@@ -257,6 +266,7 @@ fio_watch_set(fio_watch *watch, int events)
     bool noisy = (watch->armed & ~events & UV_WRITABLE) != 0;
     if ((missing || noisy) && fio_list_is_empty(&watch->link)) {
         fio_list_append(&watch->loop->watches->changed, &watch->link);
+        fio_loop_changed(watch->loop);
     }
 }
 

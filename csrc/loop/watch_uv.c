@@ -217,6 +217,12 @@ fio_watch_of(const FioLoop *loop, int fd)
     return search.found;
 }
 
+fio_watch *
+fio_watch_of_file(const FioLoop *Py_UNUSED(loop), int Py_UNUSED(fd))
+{
+    return NULL;
+}
+
 static int
 watch_close_one(fio_watch *watch, void *Py_UNUSED(arg))
 {

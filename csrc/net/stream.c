@@ -3,9 +3,11 @@
 
 #include "net/stream.h"
 
+#include "base/errors.h"
 #include "net/stream_ahead.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@ fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, 
     stream->kind = kind;
     stream->loop = loop;
     stream->fd = fd;
+    stream->second_fd = -1;
     stream->chunks = &stream->one;
     stream->chunk_capacity = 1;
     stream->high_water = FIO_STREAM_HIGH_WATER;
@@ -63,7 +66,31 @@ fio_stream_is_reading(const fio_stream *stream)
     /* asyncio: a closing write pipe hears of its reader's end as long as there is output. */
     bool listens = !stream->wire.closing
                    || (stream->kind->reads_are_hangup && stream->lost_count == 0);
-    return stream->started && !stream->paused && !stream->ended && listens;
+    bool deaf = stream->kind->reads_are_hangup && stream->watch.read_elsewhere;
+    return stream->started && !stream->paused && !stream->ended && listens && !deaf;
+}
+
+/* Opens the watch. A socket or a terminal may be a read pipe and a write pipe at once: whose number
+ * is watched already, of that a duplicate is. */
+static int
+stream_open_watch(fio_stream *stream)
+{
+    FioLoop *loop = stream->loop;
+    const fio_stream_kind *kind = stream->kind;
+    fio_watch *other = kind->is_socket ? NULL : fio_watch_of_file(loop, stream->fd);
+    if (other == NULL) {
+        return fio_watch_open(loop, &stream->watch, stream->fd);
+    }
+    int fd = fcntl(stream->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        fio_raise_errno(errno);
+        return -1;
+    }
+    stream->second_fd = fd;
+    other->read_elsewhere = !kind->reads_are_hangup;
+    int result = fio_watch_open(loop, &stream->watch, fd);
+    stream->watch.read_elsewhere = true;
+    return result;
 }
 
 void
@@ -88,13 +115,16 @@ fio_stream_update_watch(fio_stream *stream)
         return;
     }
     if (!stream->watch.open) {
-        if (fio_watch_open(stream->loop, &stream->watch, stream->fd) < 0) {
+        if (stream_open_watch(stream) < 0) {
             stream->blocked = false;
             stream->kind->failed(stream, 0, stream->kind->read_error);
             return;
         }
         if (!stream->watch.open) {
             return; /* ended by what the old watch of that number had to say */
+        }
+        if (!fio_stream_is_reading(stream)) {
+            events &= ~UV_READABLE;
         }
     }
     stream_hold_owner(stream);
@@ -232,6 +262,9 @@ stream_on_ready(fio_watch *watch, int events)
     if ((events & UV_READABLE) != 0 && fio_stream_is_reading(stream)) {
         stream_on_readable(stream);
     }
+    else if (watch->read_elsewhere) {
+        fio_stream_update_watch(stream);
+    }
     if ((events & UV_WRITABLE) != 0 && stream->blocked) {
         fio_stream_on_writable(stream);
     }
@@ -310,6 +343,10 @@ fio_stream_dispose(fio_stream *stream)
         /* The watch's memory is in the owner: kept until stream_on_watch_closed(). */
         stream_hold_owner(stream);
         fio_watch_close(&stream->watch);
+    }
+    if (stream->second_fd >= 0) {
+        (void)close(stream->second_fd); /* nothing was written by it */
+        stream->second_fd = -1;
     }
 }
 

@@ -93,6 +93,7 @@ struct fio_stream {
     size_t high_water;
     size_t low_water;
     int fd;             /* borrowed from the owner; -1 once closed */
+    int second_fd;      /* owned: a duplicate that is watched, or -1 (stream_open_watch()) */
     bool never_reads;   /* nothing can be read, not even a hangup */
     bool started;       /* reading was allowed: connected() has been called */
     bool paused;        /* pause_reading() */

@@ -511,8 +511,10 @@ fio_stream_commit(fio_stream *stream)
     }
     /* A pipe has nothing to gain: its reader is told of bytes one by one anyway. And outside of a
      * run nobody knows whether there will be another turn. */
-    if (!stream->kind->is_socket || !stream->loop->running || stream->queued >= WRITE_DIRECT_SIZE
-        || unsent >= WRITE_CORK_SIZE || unsent > stream->high_water) {
+    const FioLoop *loop = stream->loop;
+    if (!stream->kind->is_socket || !loop->running || loop->left_behind
+        || stream->queued >= WRITE_DIRECT_SIZE || unsent >= WRITE_CORK_SIZE
+        || unsent > stream->high_water) {
         fio_stream_flush(stream);
         fio_stream_check_high_water(stream);
         return;

@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import trustme
@@ -324,6 +325,27 @@ async def context_of_resume_writing() -> str:
     return outcome
 
 
+async def follows_the_module_time() -> bool:
+    with mock.patch("time.monotonic", return_value=1e9):
+        return asyncio.get_running_loop().time() == 1e9
+
+
+async def reader_beside_a_pipe() -> str:
+    ours, theirs = os.pipe()
+    loop = asyncio.get_running_loop()
+    with open(ours, "rb", 0) as pipe:
+        transport, _ = await loop.connect_read_pipe(asyncio.Protocol, pipe)
+        await asyncio.sleep(0)
+        try:
+            outcome = "ended it" if loop.remove_reader(pipe) else "nothing"
+        except RuntimeError:
+            outcome = "RuntimeError"
+        transport.close()
+        await asyncio.sleep(0)
+    os.close(theirs)
+    return outcome
+
+
 async def is_a_coroutine_function() -> bool:
     return inspect.iscoroutinefunction(asyncio.get_running_loop().sock_recv)
 
@@ -571,6 +593,22 @@ DIFFERENCES = [
         before=(3, 15),
     ),
     Difference(
+        "The clock",
+        "is the kernel's: a ``time.monotonic()`` that a test has replaced is not asked. A "
+        "``loop.time()`` that is replaced is.",
+        follows_the_module_time,
+        True,
+        False,
+    ),
+    Difference(
+        "Descriptors of pipe transports",
+        "are theirs, as those of sockets are: ``add_reader()`` and the like raise RuntimeError, "
+        "where asyncio's take the transport's place.",
+        reader_beside_a_pipe,
+        "ended it",
+        "RuntimeError",
+    ),
+    Difference(
         "Child watchers",
         "that a program has set (up to Python 3.13) are not asked: the loop hears of the end of "
         "its children by descriptors of theirs.",
@@ -582,7 +620,8 @@ DIFFERENCES = [
     Difference(
         "Coroutine functions",
         "``sock_recv()`` and the other ``sock_`` methods return coroutines (of their own "
-        "type), but ``inspect.iscoroutinefunction()`` does not know it.",
+        "type), but ``inspect.iscoroutinefunction()`` does not know it, nor do ``iscoroutine()`` "
+        "and the functions that look into one.",
         is_a_coroutine_function,
         True,
         False,

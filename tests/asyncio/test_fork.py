@@ -217,3 +217,19 @@ def test_the_inherited_loop_is_closed(loop):
 
     assert status_of(fork(child)) == 0
     loop.run_until_complete(serve_and_talk())
+
+
+def test_a_child_writes_to_a_connection_before_it_ends(run):
+    async def main():
+        ours, theirs = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, sock=ours
+        )
+        transport.write(b"parent ")
+        assert status_of(fork(lambda: transport.write(b"child "))) == 0
+        transport.close()
+        await asyncio.sleep(0)
+        with theirs:
+            assert theirs.recv(100) == b"parent child "
+
+    run(main())

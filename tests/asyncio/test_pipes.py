@@ -3,8 +3,11 @@
 import asyncio
 import os
 import pty
+import socket
 
 import pytest
+
+import fastaio
 
 
 class Reader(asyncio.Protocol):
@@ -200,3 +203,58 @@ def test_abort(run):
         os.close(read_fd)
 
     run(main())
+
+
+def test_a_socket_is_read_pipe_and_write_pipe(run):
+    async def main():
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        with theirs:
+            theirs.setblocking(False)
+            sender, writer = await loop.connect_write_pipe(Reader, ours)
+            receiver, reader = await loop.connect_read_pipe(Reader, ours)
+            sender.write(b"out")
+            assert await loop.sock_recv(theirs, 10) == b"out"
+            # More than there is room for: it waits, and input comes all the same.
+            sender.write(bytes(1 << 20))
+            await loop.sock_sendall(theirs, b"in")
+            await reader.news.wait()
+            assert reader.received == b"in"
+            got = 0
+            while got < 1 << 20:
+                got += len(await loop.sock_recv(theirs, 1 << 20))
+            await asyncio.sleep(0)
+            assert not sender.is_closing() and not receiver.is_closing()
+            theirs.shutdown(socket.SHUT_WR)
+            await reader.lost
+            sender.abort()
+            await writer.lost
+
+    run(main())
+
+
+def test_a_socket_is_write_pipe_after_read_pipe():
+    """On asyncio the end of reading is taken from the read pipe by the write pipe."""
+
+    async def main():
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        with theirs:
+            theirs.setblocking(False)
+            receiver, reader = await loop.connect_read_pipe(Reader, ours)
+            await asyncio.sleep(0)
+            sender, writer = await loop.connect_write_pipe(Reader, ours)
+            sender.write(bytes(1 << 20))
+            await loop.sock_sendall(theirs, b"in")
+            await reader.news.wait()
+            assert reader.received == b"in"
+            got = 0
+            while got < 1 << 20:
+                got += len(await loop.sock_recv(theirs, 1 << 20))
+            assert not sender.is_closing() and not receiver.is_closing()
+            sender.abort()
+            receiver.close()
+            await writer.lost
+            await reader.lost
+
+    fastaio.run(main())

@@ -176,3 +176,44 @@ def test_get_extra_info_is_patched(run, cls):
             await asyncio.sleep(0)
 
     run(main())
+
+
+@pytest.mark.parametrize("name", ["connect", "recv", "recvfrom", "send", "sendto"])
+def test_methods_replaced_on_the_class_are_called(run, name):
+    """As by tests that forbid the network."""
+
+    class ForbiddenError(Exception):
+        pass
+
+    calls = {
+        "connect": lambda loop, sock: loop.sock_connect(sock, ("127.0.0.1", 9)),
+        "recv": lambda loop, sock: loop.sock_recv(sock, 1),
+        "recvfrom": lambda loop, sock: loop.sock_recvfrom(sock, 1),
+        "send": lambda loop, sock: loop.sock_sendall(sock, b"x"),
+        "sendto": lambda loop, sock: loop.sock_sendto(sock, b"x", ("127.0.0.1", 9)),
+    }
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        kind = socket.SOCK_DGRAM if name.endswith(("to", "from")) else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as sock:
+            sock.setblocking(False)
+            with mock.patch.object(socket.socket, name, side_effect=ForbiddenError, create=True):
+                with pytest.raises(ForbiddenError):
+                    await calls[name](loop, sock)
+
+    run(main())
+
+
+def test_a_function_in_the_place_of_the_class(run):
+    async def main():
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        with theirs, mock.patch("socket.socket", lambda *args: None):
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            transport.write(b"x")
+            transport.close()
+            await asyncio.sleep(0)
+            assert theirs.recv(1) == b"x"
+
+    run(main())

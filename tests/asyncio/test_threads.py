@@ -296,3 +296,34 @@ def test_to_thread(run, count):
         return await asyncio.gather(*[asyncio.to_thread(lambda n=n: n) for n in range(count)])
 
     assert run(main()) == list(range(count))
+
+
+def test_what_another_thread_asks_of_a_transport_is_done(loop):
+    """It should not, but the loop does not wait for something else to happen first."""
+    ours, theirs = socket.socketpair()
+
+    class Received(asyncio.Protocol):
+        def __init__(self):
+            self.data = loop.create_future()
+
+        def data_received(self, data):
+            self.data.set_result(data)
+
+    async def main():
+        transport, protocol = await loop.create_connection(Received, sock=ours)
+        transport.pause_reading()
+
+        def use():
+            transport.write(b"from the thread")
+            assert theirs.recv(100) == b"from the thread"
+            theirs.send(b"answer")
+            transport.resume_reading()
+
+        used = asyncio.create_task(asyncio.to_thread(use))
+        assert await protocol.data == b"answer"
+        await used
+        transport.close()
+
+    with theirs:
+        theirs.settimeout(60)
+        loop.run_until_complete(main())
