@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 import sys
 import threading
@@ -285,3 +286,18 @@ def test_an_unclosed_loop_is_collected(kind, begin, caplog):
     gc.collect()
     gc.collect()
     assert alive() is None
+
+
+def test_a_run_holds_the_descriptors_that_it_begins_with(run):
+    def descriptors():
+        return set(os.listdir("/proc/self/fd"))
+
+    async def main():
+        before = descriptors()
+        await asyncio.sleep(0.001)
+        child = await asyncio.create_subprocess_exec("true")
+        await child.wait()
+        await asyncio.sleep(0)
+        assert descriptors() == before
+
+    run(main())
