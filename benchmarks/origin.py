@@ -18,14 +18,19 @@ NAMED_VERSIONS = (
 )
 
 
+def git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 def commit() -> str:
-    """The checkout that is measured; what is not committed shows as ``-dirty``."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    """The checkout that is measured; ``-dirty`` where more than figures is not committed."""
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        name = git("rev-parse", "--short", "HEAD").strip()
+        changed = git("status", "--porcelain", "--", ".", ":!benchmarks/results", ":!docs")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return f"{name}-dirty" if changed else name
 
 
 def machine() -> dict[str, Any]:

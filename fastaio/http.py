@@ -142,8 +142,9 @@ async def serve(
     """Listen on ``host`` and ``port`` (0: a free one) and answer requests by ``handler``.
 
     ``settings`` are those of :class:`HttpServer`. Returns the started ``asyncio.Server``; its
-    ``close()`` ends listening, and ``close_clients()`` (Python 3.13) or the HttpServer's
-    ``shutdown()`` the connections. Raises OSError when it cannot listen.
+    ``close()`` ends listening, its ``close_clients()`` (Python 3.13) the connections; for more
+    order than that make an HttpServer, which has ``shutdown()``. Raises OSError when it cannot
+    listen.
     """
     loop = asyncio.get_running_loop()
     server = HttpServer(handler, loop=loop, **settings)

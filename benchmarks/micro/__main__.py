@@ -11,6 +11,7 @@ row says so; medians of the rounds. A row that a loop cannot run is blank.
 import argparse
 import fnmatch
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -136,6 +137,12 @@ def in_order(figures: dict[str, Figures]) -> dict[str, Figures]:
     return {name: figures[name] for name in ROWS if name in figures}
 
 
+def in_lines(result: dict[str, Any]) -> str:
+    """JSON with the rounds of a row and loop in one line."""
+    text = json.dumps(result, indent=1)
+    return re.sub(r"\[\s+[\d.e+,\s-]+\]", lambda rounds: " ".join(rounds[0].split()), text)
+
+
 def kept_runs(before: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
     """The runs of before, with the rows that are theirs still."""
     runs = []
@@ -197,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "troubles": {name: got for name, got in in_order(troubles).items() if got},
             "must_reach": lines,
         }
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        args.json.write_text(in_lines(result) + "\n")
     return 0
 
 

@@ -4,9 +4,9 @@
 #include "loop/callback.h"
 
 #include "base/gc.h"
-#include "loop/async.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/threads.h"
 #include "loop/timer.h"
 
 /* Handles kept for reuse: a burst of this many costs no allocation; 112 bytes each. */

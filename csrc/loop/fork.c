@@ -5,9 +5,9 @@
 #include "loop/fork.h"
 
 #include "base/errors.h"
-#include "loop/async.h"
 #include "loop/report.h"
 #include "loop/signal.h"
+#include "loop/threads.h"
 #include "loop/watch.h"
 
 PyObject *

@@ -4,13 +4,13 @@
 #include "loop/loop.h"
 
 #include "base/errors.h"
-#include "loop/async.h"
 #include "loop/callback.h"
 #include "loop/metrics.h"
 #include "loop/overrides.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/signal.h"
+#include "loop/threads.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
 

@@ -135,7 +135,7 @@ struct FioLoop {
 
 FIO_MUST_CHECK int fio_loop_setup_types(PyObject *module);
 
-/* Ends a poll that blocks, on an open loop; from any thread (loop/async.c). */
+/* Ends a poll that blocks, on an open loop; from any thread (loop/threads.c). */
 void fio_crossing_wake(FioLoop *loop);
 
 /* The next turn has something to do. Who comes here while the loop is in a poll is another thread:

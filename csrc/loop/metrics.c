@@ -3,8 +3,8 @@
 
 #include "loop/metrics.h"
 
-#include "loop/async.h"
 #include "loop/signal.h"
+#include "loop/threads.h"
 #include "loop/watch.h"
 
 #include <sys/socket.h>

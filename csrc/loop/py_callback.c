@@ -3,8 +3,8 @@
 
 #include "loop/callback.h"
 
-#include "loop/async.h"
 #include "loop/report.h"
+#include "loop/threads.h"
 
 /* -- methods --------------------------------------------------------------------------------------
  */

@@ -2,17 +2,17 @@
  * hot is inherited from asyncio.BaseEventLoop by the Python class on top (fastaio/loop.py). */
 
 #include "base/args.h"
-#include "loop/async.h"
 #include "loop/fork.h"
 #include "loop/metrics.h"
 #include "loop/nested.h"
 #include "loop/overrides.h"
-#include "loop/poll.h"
+#include "loop/readers.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/schedule.h"
 #include "loop/signal.h"
 #include "loop/sock.h"
+#include "loop/threads.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
 
@@ -53,7 +53,7 @@ loop_traverse(FioLoop *self, visitproc visit, void *arg)
         result = fio_timers_traverse(self, visit, arg);
     }
     if (result == 0) {
-        result = fio_poll_traverse(self, visit, arg);
+        result = fio_readers_traverse(self, visit, arg);
     }
     if (result == 0) {
         result = fio_watches_traverse(self, visit, arg);
@@ -536,19 +536,21 @@ PyDoc_STRVAR(loop_signal_heed_doc, "_signal_heed($self, /)\n"
 
 static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
-    {"_add_reader", FIO_METHOD(fio_poll_add_reader_unchecked), METH_FASTCALL, loop_add_reader_doc},
-    {"_add_writer", FIO_METHOD(fio_poll_add_writer_unchecked), METH_FASTCALL, loop_add_writer_doc},
+    {"_add_reader", FIO_METHOD(fio_readers_add_reader_unchecked), METH_FASTCALL,
+     loop_add_reader_doc},
+    {"_add_writer", FIO_METHOD(fio_readers_add_writer_unchecked), METH_FASTCALL,
+     loop_add_writer_doc},
     {"_after_fork", (PyCFunction)fio_fork_child, METH_NOARGS, loop_after_fork_doc},
     {"_before_fork", (PyCFunction)fio_fork_before, METH_NOARGS, loop_before_fork_doc},
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
-    {"_ensure_fd_no_transport", (PyCFunction)fio_poll_ensure_no_transport, METH_O,
+    {"_ensure_fd_no_transport", (PyCFunction)fio_readers_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
     {"_metrics", (PyCFunction)fio_metrics_read, METH_NOARGS, loop_metrics_doc},
     {"_new_handle", FIO_METHOD(fio_schedule_new_handle), METH_FASTCALL | METH_KEYWORDS,
      loop_new_handle_doc},
-    {"_remove_reader", (PyCFunction)fio_poll_remove_reader_unchecked, METH_O,
+    {"_remove_reader", (PyCFunction)fio_readers_remove_reader_unchecked, METH_O,
      loop_remove_reader_doc},
-    {"_remove_writer", (PyCFunction)fio_poll_remove_writer_unchecked, METH_O,
+    {"_remove_writer", (PyCFunction)fio_readers_remove_writer_unchecked, METH_O,
      loop_remove_writer_doc},
     {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
     {"_run_nested", (PyCFunction)fio_nested_run, METH_NOARGS, loop_run_nested_doc},
@@ -557,11 +559,11 @@ static PyMethodDef loop_methods[] = {
     {"_signal_heed", (PyCFunction)fio_signal_heed, METH_NOARGS, loop_signal_heed_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},
-    {"_watched", (PyCFunction)fio_poll_watched, METH_O, loop_watched_doc},
+    {"_watched", (PyCFunction)fio_readers_watched, METH_O, loop_watched_doc},
     {"_write_to_self", (PyCFunction)loop_write_to_self, METH_NOARGS, loop_write_to_self_doc},
-    {"add_reader", FIO_METHOD(fio_poll_add_reader), METH_FASTCALL | METH_KEYWORDS,
+    {"add_reader", FIO_METHOD(fio_readers_add_reader), METH_FASTCALL | METH_KEYWORDS,
      loop_add_reader_doc},
-    {"add_writer", FIO_METHOD(fio_poll_add_writer), METH_FASTCALL | METH_KEYWORDS,
+    {"add_writer", FIO_METHOD(fio_readers_add_writer), METH_FASTCALL | METH_KEYWORDS,
      loop_add_writer_doc},
     {"call_at", FIO_METHOD(fio_schedule_call_at), METH_FASTCALL | METH_KEYWORDS, loop_call_at_doc},
     {"call_later", FIO_METHOD(fio_schedule_call_later), METH_FASTCALL | METH_KEYWORDS,
@@ -577,9 +579,9 @@ static PyMethodDef loop_methods[] = {
     {"get_debug", (PyCFunction)loop_get_debug, METH_NOARGS, loop_get_debug_doc},
     {"is_closed", (PyCFunction)loop_is_closed, METH_NOARGS, loop_is_closed_doc},
     {"is_running", (PyCFunction)loop_is_running, METH_NOARGS, loop_is_running_doc},
-    {"remove_reader", FIO_METHOD(fio_poll_remove_reader), METH_FASTCALL | METH_KEYWORDS,
+    {"remove_reader", FIO_METHOD(fio_readers_remove_reader), METH_FASTCALL | METH_KEYWORDS,
      loop_remove_reader_doc},
-    {"remove_writer", FIO_METHOD(fio_poll_remove_writer), METH_FASTCALL | METH_KEYWORDS,
+    {"remove_writer", FIO_METHOD(fio_readers_remove_writer), METH_FASTCALL | METH_KEYWORDS,
      loop_remove_writer_doc},
     {"sock_accept", FIO_METHOD(fio_sock_accept), METH_FASTCALL | METH_KEYWORDS,
      loop_sock_accept_doc},

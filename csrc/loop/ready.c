@@ -3,7 +3,7 @@
 
 #include "loop/ready.h"
 
-#include "loop/async.h"
+#include "loop/threads.h"
 
 /* Power of two; a page of entries. */
 #define READY_FIRST_CAPACITY 512

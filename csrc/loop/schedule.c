@@ -3,9 +3,9 @@
 
 #include "loop/schedule.h"
 
-#include "loop/async.h"
 #include "loop/overrides.h"
 #include "loop/ready.h"
+#include "loop/threads.h"
 #include "loop/timer.h"
 
 /* The method of that name by asyncio's own code. */

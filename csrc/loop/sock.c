@@ -6,7 +6,7 @@
 
 #include "base/args.h"
 #include "base/errors.h"
-#include "loop/poll.h"
+#include "loop/readers.h"
 #include "loop/sock_call.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ sock_call_finish(FioCoroutine *coroutine)
     if (handle != NULL) {
         /* Unless somebody else registered for the descriptor since. */
         if (!handle->cancelled) {
-            fio_poll_unwait(self->loop, handle, self->operation->events);
+            fio_readers_unwait(self->loop, handle, self->operation->events);
         }
         Py_DECREF(handle);
     }
@@ -132,7 +132,7 @@ sock_call_wait(FioSockCall *self)
         return -1;
     }
     fio_handle_track((PyObject *)self->handle);
-    if (fio_poll_wait(loop, fd, self->handle, self->operation->events) < 0) {
+    if (fio_readers_wait(loop, fd, self->handle, self->operation->events) < 0) {
         Py_CLEAR(self->handle);
         return -1;
     }

@@ -3,8 +3,8 @@
 
 #include "loop/watch.h"
 
-#include "loop/async.h"
 #include "loop/report.h"
+#include "loop/threads.h"
 
 static void
 watch_on_turn(fio_deferred *deferred)

@@ -3,7 +3,7 @@
  * order over all threads is kept. The kernel is asked to wake the loop only where it may be blocked
  * in a poll. */
 
-#include "loop/async.h"
+#include "loop/threads.h"
 
 #include "base/errors.h"
 #include "loop/ready.h"

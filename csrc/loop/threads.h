@@ -1,5 +1,5 @@
-#ifndef FIO_LOOP_ASYNC_H
-#define FIO_LOOP_ASYNC_H
+#ifndef FIO_LOOP_THREADS_H
+#define FIO_LOOP_THREADS_H
 
 /* The one way into a loop from another thread. */
 

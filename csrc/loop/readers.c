@@ -2,7 +2,7 @@
  * its writer, each a Handle that goes to the ready ring whenever the descriptor is ready. Follows
  * asyncio.selector_events, with the errors of selectors.EpollSelector. */
 
-#include "loop/poll.h"
+#include "loop/readers.h"
 
 #include "base/args.h"
 #include "base/errors.h"
@@ -24,27 +24,27 @@ typedef struct {
     fio_params remove;
     const char *add_unchecked; /* the name of asyncio's own */
     size_t slot;               /* offset of the handle in fio_poller */
-} poll_side;
+} readers_side;
 
-static const char *const poll_add_names[] = {"fd", "callback", NULL};
-static const char *const poll_remove_names[] = {"fd", NULL};
+static const char *const readers_add_names[] = {"fd", "callback", NULL};
+static const char *const readers_remove_names[] = {"fd", NULL};
 
-static const poll_side poll_reading = {
-    .add = {"add_reader", poll_add_names, 2, 2},
-    .remove = {"remove_reader", poll_remove_names, 1, 1},
+static const readers_side reading_side = {
+    .add = {"add_reader", readers_add_names, 2, 2},
+    .remove = {"remove_reader", readers_remove_names, 1, 1},
     .add_unchecked = "_add_reader",
     .slot = offsetof(fio_poller, reader),
 };
 
-static const poll_side poll_writing = {
-    .add = {"add_writer", poll_add_names, 2, 2},
-    .remove = {"remove_writer", poll_remove_names, 1, 1},
+static const readers_side writing_side = {
+    .add = {"add_writer", readers_add_names, 2, 2},
+    .remove = {"remove_writer", readers_remove_names, 1, 1},
     .add_unchecked = "_add_writer",
     .slot = offsetof(fio_poller, writer),
 };
 
 static FioHandle **
-poller_slot(fio_poller *self, const poll_side *side)
+poller_slot(fio_poller *self, const readers_side *side)
 {
     return (FioHandle **)((char *)self + side->slot);
 }
@@ -52,7 +52,7 @@ poller_slot(fio_poller *self, const poll_side *side)
 /* What stands for a file, as a number, which may be negative or too large: *number. -1: exception
  * set. */
 static int
-poll_number(PyObject *file, long *number)
+readers_number(PyObject *file, long *number)
 {
     if (PyLong_Check(file)) {
         int beyond = 0;
@@ -76,10 +76,10 @@ poll_number(PyObject *file, long *number)
 }
 
 int
-fio_poll_fileno(PyObject *file)
+fio_readers_fileno(PyObject *file)
 {
     long fd = -1;
-    if (poll_number(file, &fd) < 0) {
+    if (readers_number(file, &fd) < 0) {
         return -1;
     }
     if (fd < 0) {
@@ -227,7 +227,7 @@ poller_new(FioLoop *loop, int fd, PyObject *file)
  */
 
 static int
-poll_refuse(PyObject *file, PyObject *transport)
+readers_refuse(PyObject *file, PyObject *transport)
 {
     /* Kept: the file's own repr() may end it. */
     PyObject *kept = Py_NewRef(transport == NULL ? Py_None : transport);
@@ -244,12 +244,12 @@ watch_is_taken(const fio_watch *watch)
 
 /* Is the descriptor one of a transport written in Python on add_reader()? */
 static int
-poll_check_transports(FioLoop *loop, PyObject *file, int fd)
+readers_check_transports(FioLoop *loop, PyObject *file, int fd)
 {
     PyObject *transport = PyObject_CallMethod((PyObject *)loop, "_transport_of", "i", fd);
     int result = transport == NULL ? -1 : 0;
     if (transport != NULL && transport != Py_None) {
-        result = poll_refuse(file, transport);
+        result = readers_refuse(file, transport);
     }
     Py_XDECREF(transport);
     return result;
@@ -257,7 +257,7 @@ poll_check_transports(FioLoop *loop, PyObject *file, int fd)
 
 /* Whether a transport has begun to close; an error counts as no. */
 static bool
-poll_is_closing(PyObject *transport)
+readers_is_closing(PyObject *transport)
 {
     Py_INCREF(transport);
     PyObject *closing = PyObject_CallMethod(transport, "is_closing", NULL);
@@ -270,10 +270,10 @@ poll_is_closing(PyObject *transport)
 }
 
 static int
-poll_check_free(FioLoop *loop, PyObject *file)
+readers_check_free(FioLoop *loop, PyObject *file)
 {
     long number = -1;
-    if (poll_number(file, &number) < 0) {
+    if (readers_number(file, &number) < 0) {
         return -1;
     }
     if (number < 0 || number > INT_MAX) {
@@ -282,33 +282,33 @@ poll_check_free(FioLoop *loop, PyObject *file)
     int fd = (int)number;
     const fio_watch *watch = fio_watch_of(loop, fd);
     if (watch_is_taken(watch)) {
-        return poll_refuse(file, watch->transport);
+        return readers_refuse(file, watch->transport);
     }
     if (watch != NULL && watch->events == 0) {
         return 0; /* left by a sock_ call: nobody's, and soon the next one's */
     }
-    return poll_check_transports(loop, file, fd);
+    return readers_check_transports(loop, file, fd);
 }
 
 PyObject *
-fio_poll_ensure_no_transport(FioLoop *loop, PyObject *file)
+fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file)
 {
-    int fd = fio_poll_fileno(file);
+    int fd = fio_readers_fileno(file);
     if (fd < 0) {
         PyErr_Clear(); /* reported below */
     }
     const fio_watch *watch = fio_watch_of(loop, fd);
-    if (watch != NULL && watch->transport != NULL && poll_is_closing(watch->transport)) {
+    if (watch != NULL && watch->transport != NULL && readers_is_closing(watch->transport)) {
         Py_RETURN_NONE; /* another transport may follow it on the same socket */
     }
-    if (poll_check_free(loop, file) < 0) {
+    if (readers_check_free(loop, file) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
 static int
-poll_check_args(Py_ssize_t nargs, const char *name)
+readers_check_args(Py_ssize_t nargs, const char *name)
 {
     if (nargs < 2) {
         PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'", name,
@@ -321,15 +321,15 @@ poll_check_args(Py_ssize_t nargs, const char *name)
 /* The handle takes its place beside or instead of what is registered; `handle` is borrowed.
  * Returns the descriptor. */
 static int
-poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side *side)
+readers_register(FioLoop *loop, PyObject *file, FioHandle *handle, const readers_side *side)
 {
-    int fd = fio_poll_fileno(file);
+    int fd = fio_readers_fileno(file);
     if (fd < 0) {
         return -1;
     }
     fio_watch *watch = fio_watch_of(loop, fd);
     if (watch_is_taken(watch)) {
-        return poll_refuse(file, watch->transport);
+        return readers_refuse(file, watch->transport);
     }
     if (watch != NULL && watch->yields) {
         watch->on_displaced(watch);
@@ -359,7 +359,7 @@ poll_register(FioLoop *loop, PyObject *file, FioHandle *handle, const poll_side 
 }
 
 static PyObject *
-poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const poll_side *side)
+readers_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const readers_side *side)
 {
     if (fio_loop_check_closed(loop) < 0) {
         return NULL;
@@ -370,7 +370,7 @@ poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const poll_side
         return NULL;
     }
     fio_handle_track(handle);
-    if (poll_register(loop, args[0], (FioHandle *)handle, side) < 0) {
+    if (readers_register(loop, args[0], (FioHandle *)handle, side) < 0) {
         Py_CLEAR(handle);
     }
     return handle;
@@ -378,8 +378,8 @@ poll_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const poll_side
 
 /* add_reader() or add_writer(): all by position, or two arguments in any way. */
 static PyObject *
-poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs,
-                 PyObject *kwnames)
+readers_add_checked(FioLoop *loop, const readers_side *side, PyObject *const *args,
+                    Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *named[2] = {NULL, NULL};
     if (kwnames != NULL) {
@@ -389,10 +389,11 @@ poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py
         args = named;
         nargs = 2;
     }
-    if (poll_check_args(nargs, side->add.function) < 0 || poll_check_free(loop, args[0]) < 0) {
+    if (readers_check_args(nargs, side->add.function) < 0
+        || readers_check_free(loop, args[0]) < 0) {
         return NULL;
     }
-    PyObject *handle = poll_add(loop, args, nargs, side);
+    PyObject *handle = readers_add(loop, args, nargs, side);
     if (handle == NULL) {
         return NULL;
     }
@@ -401,42 +402,43 @@ poll_add_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py
 }
 
 static PyObject *
-poll_add_unchecked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs)
+readers_add_unchecked(FioLoop *loop, const readers_side *side, PyObject *const *args,
+                      Py_ssize_t nargs)
 {
-    if (poll_check_args(nargs, side->add_unchecked) < 0) {
+    if (readers_check_args(nargs, side->add_unchecked) < 0) {
         return NULL;
     }
-    return poll_add(loop, args, nargs, side);
+    return readers_add(loop, args, nargs, side);
 }
 
 PyObject *
-fio_poll_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+fio_readers_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return poll_add_checked(loop, &poll_reading, args, nargs, kwnames);
+    return readers_add_checked(loop, &reading_side, args, nargs, kwnames);
 }
 
 PyObject *
-fio_poll_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+fio_readers_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return poll_add_checked(loop, &poll_writing, args, nargs, kwnames);
+    return readers_add_checked(loop, &writing_side, args, nargs, kwnames);
 }
 
 PyObject *
-fio_poll_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+fio_readers_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 {
-    return poll_add_unchecked(loop, &poll_reading, args, nargs);
+    return readers_add_unchecked(loop, &reading_side, args, nargs);
 }
 
 PyObject *
-fio_poll_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 {
-    return poll_add_unchecked(loop, &poll_writing, args, nargs);
+    return readers_add_unchecked(loop, &writing_side, args, nargs);
 }
 
 PyObject *
-fio_poll_watched(FioLoop *loop, PyObject *file)
+fio_readers_watched(FioLoop *loop, PyObject *file)
 {
-    int fd = fio_poll_fileno(file);
+    int fd = fio_readers_fileno(file);
     if (fd < 0) {
         return NULL;
     }
@@ -447,12 +449,12 @@ fio_poll_watched(FioLoop *loop, PyObject *file)
 typedef struct {
     PyObject *file;
     fio_poller *found;
-} poll_search;
+} readers_search;
 
 static int
-poll_match(fio_watch *watch, void *arg)
+readers_match(fio_watch *watch, void *arg)
 {
-    poll_search *search = arg;
+    readers_search *search = arg;
     fio_poller *poller = watch->on_ready == poller_on_ready
                              ? FIO_CONTAINER_OF(watch, fio_poller, watch)
                              : NULL;
@@ -466,10 +468,10 @@ poll_match(fio_watch *watch, void *arg)
 /* The watch of what add_reader(file) or the like has registered. 0 with *found set or NULL, -1 with
  * an exception set. */
 static int
-poll_find(FioLoop *loop, PyObject *file, fio_watch **found)
+readers_find(FioLoop *loop, PyObject *file, fio_watch **found)
 {
     *found = NULL;
-    int fd = fio_poll_fileno(file);
+    int fd = fio_readers_fileno(file);
     if (fd >= 0) {
         *found = fio_watch_of(loop, fd);
         return 0;
@@ -483,8 +485,8 @@ poll_find(FioLoop *loop, PyObject *file, fio_watch **found)
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
         return -1;
     }
-    poll_search search = {file, NULL};
-    (void)fio_watches_visit(loop, poll_match, &search);
+    readers_search search = {file, NULL};
+    (void)fio_watches_visit(loop, readers_match, &search);
     *found = search.found == NULL ? NULL : &search.found->watch;
     if (search.found == NULL) {
         return -1;
@@ -494,16 +496,16 @@ poll_find(FioLoop *loop, PyObject *file, fio_watch **found)
 }
 
 static PyObject *
-poll_remove(FioLoop *loop, const poll_side *side, PyObject *file)
+readers_remove(FioLoop *loop, const readers_side *side, PyObject *file)
 {
     if (loop->closed) {
         Py_RETURN_FALSE;
     }
     fio_watch *watch = NULL;
-    if (poll_find(loop, file, &watch) < 0) {
+    if (readers_find(loop, file, &watch) < 0) {
         return NULL;
     }
-    if (watch != NULL && watch->yields && watch->transport == NULL && side == &poll_reading) {
+    if (watch != NULL && watch->yields && watch->transport == NULL && side == &reading_side) {
         watch->on_displaced(watch); /* a server's: accepting ends */
         Py_RETURN_TRUE;
     }
@@ -520,60 +522,60 @@ poll_remove(FioLoop *loop, const poll_side *side, PyObject *file)
 }
 
 static PyObject *
-poll_remove_checked(FioLoop *loop, const poll_side *side, PyObject *const *args, Py_ssize_t nargs,
-                    PyObject *kwnames)
+readers_remove_checked(FioLoop *loop, const readers_side *side, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *file = NULL;
     if (fio_args_parse(&side->remove, args, nargs, kwnames, &file) < 0
-        || poll_check_free(loop, file) < 0) {
+        || readers_check_free(loop, file) < 0) {
         return NULL;
     }
-    return poll_remove(loop, side, file);
+    return readers_remove(loop, side, file);
 }
 
 PyObject *
-fio_poll_remove_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+fio_readers_remove_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return poll_remove_checked(loop, &poll_reading, args, nargs, kwnames);
+    return readers_remove_checked(loop, &reading_side, args, nargs, kwnames);
 }
 
 PyObject *
-fio_poll_remove_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+fio_readers_remove_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return poll_remove_checked(loop, &poll_writing, args, nargs, kwnames);
+    return readers_remove_checked(loop, &writing_side, args, nargs, kwnames);
 }
 
 PyObject *
-fio_poll_remove_reader_unchecked(FioLoop *loop, PyObject *file)
+fio_readers_remove_reader_unchecked(FioLoop *loop, PyObject *file)
 {
-    return poll_remove(loop, &poll_reading, file);
+    return readers_remove(loop, &reading_side, file);
 }
 
 PyObject *
-fio_poll_remove_writer_unchecked(FioLoop *loop, PyObject *file)
+fio_readers_remove_writer_unchecked(FioLoop *loop, PyObject *file)
 {
-    return poll_remove(loop, &poll_writing, file);
+    return readers_remove(loop, &writing_side, file);
 }
 
 /* -- sock_ calls ----------------------------------------------------------------------------------
  */
 
-static const poll_side *
-poll_side_of(int event)
+static const readers_side *
+readers_side_of(int event)
 {
-    return event == UV_READABLE ? &poll_reading : &poll_writing;
+    return event == UV_READABLE ? &reading_side : &writing_side;
 }
 
 int
-fio_poll_wait(FioLoop *loop, int fd, FioHandle *handle, int event)
+fio_readers_wait(FioLoop *loop, int fd, FioHandle *handle, int event)
 {
     PyObject *number = PyLong_FromLong(fd);
     if (number == NULL) {
         return -1;
     }
-    int result = fio_loop_check_closed(loop) < 0 ? -1 : poll_check_free(loop, number);
+    int result = fio_loop_check_closed(loop) < 0 ? -1 : readers_check_free(loop, number);
     if (result == 0) {
-        result = poll_register(loop, number, handle, poll_side_of(event));
+        result = readers_register(loop, number, handle, readers_side_of(event));
     }
     Py_DECREF(number);
     handle->waits_for = result;
@@ -581,13 +583,13 @@ fio_poll_wait(FioLoop *loop, int fd, FioHandle *handle, int event)
 }
 
 void
-fio_poll_unwait(FioLoop *loop, FioHandle *handle, int event)
+fio_readers_unwait(FioLoop *loop, FioHandle *handle, int event)
 {
     fio_poller *self = loop->closed ? NULL : poller_of(loop, handle->waits_for);
     if (self == NULL) {
         return;
     }
-    FioHandle **slot = poller_slot(self, poll_side_of(event));
+    FioHandle **slot = poller_slot(self, readers_side_of(event));
     if (*slot != handle) {
         return;
     }
@@ -602,13 +604,13 @@ fio_poll_unwait(FioLoop *loop, FioHandle *handle, int event)
 typedef struct {
     visitproc visit;
     void *arg;
-} poll_visit_state;
+} readers_visit_state;
 
 static int
-poll_visit(fio_watch *watch, void *state)
+readers_visit(fio_watch *watch, void *state)
 {
-    visitproc visit = ((poll_visit_state *)state)->visit;
-    void *arg = ((poll_visit_state *)state)->arg;
+    visitproc visit = ((readers_visit_state *)state)->visit;
+    void *arg = ((readers_visit_state *)state)->arg;
     if (watch->on_ready == poller_on_ready) {
         fio_poller *self = FIO_CONTAINER_OF(watch, fio_poller, watch);
         Py_VISIT(self->file);
@@ -619,8 +621,8 @@ poll_visit(fio_watch *watch, void *state)
 }
 
 int
-fio_poll_traverse(FioLoop *loop, visitproc visit, void *arg)
+fio_readers_traverse(FioLoop *loop, visitproc visit, void *arg)
 {
-    poll_visit_state state = {visit, arg};
-    return fio_watches_visit(loop, poll_visit, &state);
+    readers_visit_state state = {visit, arg};
+    return fio_watches_visit(loop, readers_visit, &state);
 }
