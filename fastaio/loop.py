@@ -69,6 +69,7 @@ class Loop(_core.Loop, Endpoints):
         if nested.is_nested(self):
             nested.run_forever(self)
             return
+        # What is refused above must not come to the end below: another loop may be running.
         try:
             self._run_forever_setup()
             self._run()

@@ -288,11 +288,15 @@ sock_look_at_class(PyTypeObject *type)
                                         "recvfrom_into", "send", "sendto"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         PyObject *own = PyObject_GetAttrString((PyObject *)type, names[i]);
-        PyObject *plain = PyObject_GetAttrString((PyObject *)type->tp_base, names[i]);
+        PyObject *plain = NULL;
+        if (own != NULL) {
+            plain = PyObject_GetAttrString((PyObject *)type->tp_base, names[i]);
+        }
+        bool failed = plain == NULL;
         bool same = own == plain;
         Py_XDECREF(own);
         Py_XDECREF(plain);
-        if (own == NULL || plain == NULL) {
+        if (failed) {
             return -1;
         }
         if (!same) {

@@ -130,6 +130,7 @@ fio_watch_set(fio_watch *watch, int events)
     }
     else {
         (void)uv_poll_start(&watch->poll, events, watch_on_poll);
+        fio_loop_changed(watch->loop);
     }
 }
 

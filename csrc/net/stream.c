@@ -87,7 +87,7 @@ stream_open_watch(fio_stream *stream)
         return -1;
     }
     stream->second_fd = fd;
-    other->read_elsewhere = !kind->reads_are_hangup;
+    other->read_elsewhere = other->read_elsewhere || !kind->reads_are_hangup;
     int result = fio_watch_open(loop, &stream->watch, fd);
     stream->watch.read_elsewhere = true;
     return result;
@@ -363,6 +363,9 @@ static void
 stream_on_displaced(fio_watch *watch)
 {
     fio_stream *stream = FIO_CONTAINER_OF(watch, fio_stream, watch);
+    if (stream->second_fd == watch->fd) {
+        stream->second_fd = -1; /* not to be closed: the number is another file's */
+    }
     PyObject *owner = Py_NewRef(stream->kind->owner(stream));
     if (watch->open && watch->yields) {
         stream_hold_owner(stream);

@@ -205,6 +205,11 @@ def test_abort(run):
     run(main())
 
 
+async def take(sock, size):
+    while size > 0:
+        size -= len(await asyncio.get_running_loop().sock_recv(sock, size))
+
+
 def test_a_socket_is_read_pipe_and_write_pipe(run):
     async def main():
         ours, theirs = socket.socketpair()
@@ -220,9 +225,7 @@ def test_a_socket_is_read_pipe_and_write_pipe(run):
             await loop.sock_sendall(theirs, b"in")
             await reader.news.wait()
             assert reader.received == b"in"
-            got = 0
-            while got < 1 << 20:
-                got += len(await loop.sock_recv(theirs, 1 << 20))
+            await take(theirs, 1 << 20)
             await asyncio.sleep(0)
             assert not sender.is_closing() and not receiver.is_closing()
             theirs.shutdown(socket.SHUT_WR)
@@ -248,13 +251,46 @@ def test_a_socket_is_write_pipe_after_read_pipe():
             await loop.sock_sendall(theirs, b"in")
             await reader.news.wait()
             assert reader.received == b"in"
-            got = 0
-            while got < 1 << 20:
-                got += len(await loop.sock_recv(theirs, 1 << 20))
+            await take(theirs, 1 << 20)
             assert not sender.is_closing() and not receiver.is_closing()
             sender.abort()
             receiver.close()
             await writer.lost
             await reader.lost
+
+    fastaio.run(main())
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="Linux")
+def test_the_number_of_a_pipes_duplicate_may_become_another_files():
+    """As where a daemon closes whatever it finds open."""
+
+    def numbers():
+        listed = os.listdir("/proc/self/fd")  # one of them is the listing itself
+        return {int(name) for name in listed if os.path.exists(f"/proc/self/fd/{name}")}
+
+    async def main():
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        receiver, reader = await loop.connect_read_pipe(Reader, ours)
+        await asyncio.sleep(0)
+        before = numbers()
+        sender, writer = await loop.connect_write_pipe(Reader, ours)
+        await asyncio.sleep(0)
+        (number,) = numbers() - before
+        source, sink = os.pipe()
+        os.dup2(source, number)
+        os.close(source)
+        another, news = await loop.connect_read_pipe(Reader, os.fdopen(number, "rb", 0))
+        await writer.lost
+        os.write(sink, b"still open")
+        await news.news.wait()
+        assert news.received == b"still open"
+        os.close(sink)
+        await news.lost
+        receiver.close()
+        await reader.lost
+        theirs.close()
 
     fastaio.run(main())
