@@ -140,13 +140,7 @@ void fio_crossing_wake(FioLoop *loop);
 
 /* The next turn has something to do. Who comes here while the loop is in a poll is another thread:
  * it should not, but on asyncio what it asks for is done. */
-static inline void
-fio_loop_changed(FioLoop *loop)
-{
-    if (FIO_UNLIKELY(loop->parked != NULL)) {
-        fio_crossing_wake(loop);
-    }
-}
+void fio_loop_changed(FioLoop *loop);
 
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);

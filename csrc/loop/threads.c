@@ -175,6 +175,16 @@ fio_crossing_call(FioLoop *loop, const fio_call *call)
 }
 
 void
+fio_loop_changed(FioLoop *loop)
+{
+    /* Not by loop->parked, which is set only after the GIL has been let go. */
+    if (FIO_UNLIKELY(atomic_load(&loop->crossing->blocking))
+        && loop->thread_id != PyThread_get_thread_ident()) {
+        fio_crossing_wake(loop);
+    }
+}
+
+void
 fio_crossing_wake(FioLoop *loop)
 {
     fio_crossing *crossing = loop->crossing;
