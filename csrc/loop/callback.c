@@ -228,6 +228,17 @@ fio_handle_visit(PyObject *handle, visitproc visit, void *arg)
     return Py_REFCNT(handle) == 1 ? fio_handle_traverse((FioHandle *)handle, visit, arg) : 0;
 }
 
+void
+fio_handle_track_idle(FioLoop *loop, PyObject *handle)
+{
+    FioHandle *before = FIO_FREELISTS ? (FioHandle *)loop->latest : NULL;
+    if (before != NULL && Py_REFCNT(before) == 1 && before->weakrefs == NULL) {
+        PyObject_GC_UnTrack(before);
+    }
+    fio_handle_track(handle);
+    loop->latest = handle;
+}
+
 /* Lets go of callback and arguments. */
 static void
 handle_drop_call(FioHandle *self)
@@ -274,6 +285,9 @@ handle_begin_end(FioHandle *self)
 {
     FioLoop *loop = self->loop;
     PyObject_GC_UnTrack(self);
+    if (FIO_UNLIKELY(loop->latest == (PyObject *)self)) {
+        loop->latest = NULL;
+    }
     if (FIO_UNLIKELY(self->weakrefs != NULL)) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }

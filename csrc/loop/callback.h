@@ -103,6 +103,10 @@ fio_handle_track_held(PyObject *handle)
     }
 }
 
+/* The same for a new one on its way to a queue of a loop that does not run, which nothing else may
+ * keep alive. Only the caller can tell whether somebody will hold it, so the next one tells. */
+void fio_handle_track_idle(FioLoop *loop, PyObject *handle);
+
 /* Gives up the reference of a queue of the loop's. */
 static inline void
 fio_handle_release(FIO_STEALS PyObject *handle)

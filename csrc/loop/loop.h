@@ -101,6 +101,7 @@ struct FioLoop {
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
     PyObject *kwnames_loop;        /* owned: ("loop",) */
+    PyObject *latest;              /* borrowed: the last handle made outside of a run, or NULL */
     PyObject *to_end;              /* handles without references that wait to be freed, or NULL */
     unsigned int ending;           /* handles being freed on the stack */
     bool ends_waiting;             /* those that waited are being freed */

@@ -122,6 +122,9 @@ fio_ready_list(FioLoop *loop)
             Py_CLEAR(list);
         }
     }
+    if (!loop->running) {
+        fio_ready_track(loop);
+    }
     return list;
 }
 
@@ -165,7 +168,7 @@ fio_ready_call(FioLoop *loop, const fio_call *call)
         return NULL;
     }
     if (!loop->running) {
-        fio_handle_track(handle);
+        fio_handle_track_idle(loop, handle);
     }
     /* What other threads asked for before goes first. */
     if (fio_crossing_drain(loop) < 0 || fio_ready_push(&loop->ready, (uintptr_t)handle) < 0) {

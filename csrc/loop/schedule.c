@@ -140,7 +140,7 @@ schedule_timer(FioLoop *self, double when, PyObject *when_object, const fio_call
         return NULL;
     }
     if (!self->running) {
-        fio_handle_track((PyObject *)timer);
+        fio_handle_track_idle(self, (PyObject *)timer);
     }
     timer->when = when;
     fio_handle_rare *rare = when_object == NULL ? NULL : fio_handle_rare_of(&timer->base);

@@ -412,6 +412,9 @@ fio_timers_list(FioLoop *loop)
             Py_CLEAR(list);
         }
     }
+    if (!loop->running) {
+        fio_timers_track(loop);
+    }
     return list;
 }
 

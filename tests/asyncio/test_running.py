@@ -241,15 +241,37 @@ def reads(loop):
     loop.add_reader(ours, lambda: (loop, ours, theirs))
 
 
-def holds_a_handle(method, *args):
-    class Holder:
-        pass
+class Holder:
+    """Refers to the loop by a handle, which refers to it."""
 
+
+def holds_handles(method, *args):
     def begin(loop):
         holder = Holder()
-        holder.handle = getattr(loop, method)(*args, lambda: holder)
+        schedule = getattr(loop, method)
+        schedule(*args, lambda: holder)
+        holder.first = schedule(*args, lambda: holder)
+        holder.second = schedule(*args, lambda: holder)
+        schedule(*args, lambda: holder)
+        schedule(*args, lambda: holder)
+        holder.last = schedule(*args, lambda: holder)
 
     return begin
+
+
+def finds_handles(loop):
+    holder = Holder()
+    for _ in range(3):
+        loop.call_soon(lambda: holder)
+        loop.call_later(100, lambda: holder)
+    holder.found = [*loop._ready, *loop._scheduled]
+
+
+def finds_a_handle_by_its_weak_reference(loop):
+    holder = Holder()
+    weak = weakref.ref(loop.call_later(100, lambda: holder))
+    loop.call_later(100, lambda: holder)
+    holder.found = weak()
 
 
 @pytest.mark.parametrize(
@@ -260,9 +282,11 @@ def holds_a_handle(method, *args):
         serves,
         listens,
         reads,
-        holds_a_handle("call_soon"),
-        holds_a_handle("call_soon_threadsafe"),
-        holds_a_handle("call_later", 100),
+        holds_handles("call_soon"),
+        holds_handles("call_soon_threadsafe"),
+        holds_handles("call_later", 100),
+        finds_handles,
+        finds_a_handle_by_its_weak_reference,
     ],
     ids=[
         "sleep",
@@ -273,6 +297,8 @@ def holds_a_handle(method, *args):
         "call_soon",
         "call_soon_threadsafe",
         "call_later",
+        "handles found",
+        "weak reference",
     ],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
