@@ -309,6 +309,27 @@ async def to_thread(count: int) -> None:
         await asyncio.to_thread(nothing)
 
 
+@coroutine_row("streams, receive 1 MiB whole, 10 at once", 200)
+async def receive_whole(count: int) -> None:
+    body = bytes(1 << 20)
+
+    async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(body)
+        await writer.drain()
+        writer.close()
+
+    async def receive(port: int) -> None:
+        for _ in range(count // 10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert len(await reader.read()) == len(body)
+            writer.close()
+
+    server = await asyncio.start_server(send, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        await asyncio.gather(*(receive(port) for _ in range(10)))
+
+
 @coroutine_row("getaddrinfo, numeric", 5_000)
 async def getaddrinfo(count: int) -> None:
     loop = asyncio.get_running_loop()

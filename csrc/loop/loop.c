@@ -25,9 +25,9 @@
 
 /* From 128 KiB on glibc maps blocks one by one, and it gives what is free at the heap's end back --
  * until a larger mapped block has been freed, whose size then counts (mallopt(3): the thresholds
- * are dynamic). Until then large reads have the kernel take their pages away and clear others for
- * them again and again, a good part of what a message of 1 MiB costs. */
-#define LOOP_HEAP_BLOCK ((size_t)1024 * 1024)
+ * are dynamic, up to 32 MiB). Until then large reads have the kernel take their pages away and
+ * clear others for them again and again, half of what it costs to receive bodies of 1 MiB. */
+#define LOOP_HEAP_BLOCK ((size_t)16 * 1024 * 1024)
 
 int
 fio_loop_open(FioLoop *loop)
