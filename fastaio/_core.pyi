@@ -1,6 +1,7 @@
 """Types of the C side. What is private to fastaio is here where its Python files use it."""
 
 import asyncio
+import concurrent.futures
 import datetime
 import socket
 from abc import ABCMeta
@@ -128,6 +129,7 @@ class Loop:
     def _new_handle(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle: ...
+    def _chain_future(self, source: concurrent.futures.Future[_T], /) -> asyncio.Future[_T]: ...
     def _ensure_fd_no_transport(self, fd: _File) -> None: ...
     def _add_reader(
         self, fd: _File, callback: Callable[..., object], *args: Any

@@ -8,6 +8,7 @@ at its private seams.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import errno
 import selectors
 import signal
@@ -19,13 +20,16 @@ from asyncio import coroutines, events, format_helpers
 from asyncio.base_events import _format_handle  # type: ignore[attr-defined]
 from asyncio.log import logger
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from . import _core, addresses, fork, nested
 from .endpoints import Endpoints
 from .metrics import LoopMetrics
 
 __all__ = ["Loop"]
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 
 class Loop(_core.Loop, Endpoints):
@@ -171,6 +175,27 @@ class Loop(_core.Loop, Endpoints):
         """
         self._check_closed()
         return LoopMetrics(*self._metrics())
+
+    def run_in_executor(
+        self,
+        executor: concurrent.futures.Executor | None,
+        func: Callable[[*_Ts], _T],
+        *args: *_Ts,
+    ) -> asyncio.Future[_T]:
+        """A future of ``func(*args)``, called in the executor; None is the default one's.
+
+        Raises RuntimeError on a closed loop, and once the default executor is shut down.
+        """
+        chosen = self._default_executor if executor is None else executor
+        if chosen is None or self._debug:
+            return super().run_in_executor(executor, func, *args)
+        self._check_closed()
+        if executor is None:
+            self._check_default_executor()
+        future = chosen.submit(func, *args)
+        if type(future) is concurrent.futures.Future:
+            return self._chain_future(future)
+        return asyncio.wrap_future(future, loop=self)
 
     # -- names -------------------------------------------------------------------------------------
 

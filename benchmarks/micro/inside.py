@@ -309,6 +309,13 @@ async def to_thread(count: int) -> None:
         await asyncio.to_thread(nothing)
 
 
+@coroutine_row("run_in_executor, 100 at once", 5_000)
+async def run_in_executor(count: int) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(count // 100):
+        await asyncio.gather(*(loop.run_in_executor(None, nothing) for _ in range(100)))
+
+
 @coroutine_row("streams, receive 1 MiB whole, 10 at once", 200)
 async def receive_whole(count: int) -> None:
     body = bytes(1 << 20)

@@ -88,6 +88,7 @@
     X(_write_after_close)     \
     X(abort)                  \
     X(add)                    \
+    X(add_done_callback)      \
     X(append)                 \
     X(appendleft)             \
     X(body)                   \
@@ -96,8 +97,10 @@
     X(call_exception_handler) \
     X(call_later)             \
     X(call_soon)              \
+    X(call_soon_threadsafe)   \
     X(can_write_eof)          \
     X(cancel)                 \
+    X(cancelled)              \
     X(charset)                \
     X(close)                  \
     X(connection_lost)        \
@@ -149,6 +152,7 @@
     X(read)                   \
     X(readany)                \
     X(reason)                 \
+    X(result)                 \
     X(resume_reading)         \
     X(resume_writing)         \
     X(sendto)                 \
@@ -216,6 +220,7 @@
  * Imported by the first fio_lazy_<field>(st). */
 #define FIO_STATE_LAZY(X)                                                   \
     X(aio_IncompleteReadError, "asyncio.exceptions", "IncompleteReadError") \
+    X(aio_copy_future_state, "asyncio.futures", "_copy_future_state")       \
     X(aio_current_task, "asyncio.tasks", "current_task")                    \
     X(dt_fromtimestamp, "datetime", "datetime.fromtimestamp")               \
     X(dt_utc, "datetime", "timezone.utc")                                   \

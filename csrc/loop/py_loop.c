@@ -2,6 +2,7 @@
  * hot is inherited from asyncio.BaseEventLoop by the Python class on top (fastaio/loop.py). */
 
 #include "base/args.h"
+#include "loop/executor.h"
 #include "loop/fork.h"
 #include "loop/metrics.h"
 #include "loop/nested.h"
@@ -534,6 +535,12 @@ PyDoc_STRVAR(loop_signal_heed_doc, "_signal_heed($self, /)\n"
                                    "--\n\n"
                                    "Look for signals in every turn from now on.");
 
+PyDoc_STRVAR(loop_chain_future_doc,
+             "_chain_future($self, source, /)\n"
+             "--\n\n"
+             "A future that is done as the concurrent.futures.Future is; cancelled, it cancels "
+             "that\n(asyncio: futures.wrap_future).");
+
 static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
     {"_add_reader", FIO_METHOD(fio_readers_add_reader_unchecked), METH_FASTCALL,
@@ -542,6 +549,7 @@ static PyMethodDef loop_methods[] = {
      loop_add_writer_doc},
     {"_after_fork", (PyCFunction)fio_fork_child, METH_NOARGS, loop_after_fork_doc},
     {"_before_fork", (PyCFunction)fio_fork_before, METH_NOARGS, loop_before_fork_doc},
+    {"_chain_future", (PyCFunction)fio_executor_chain, METH_O, loop_chain_future_doc},
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_readers_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
