@@ -188,12 +188,31 @@ fio_datagram_send(FioDatagram *self, PyObject *data, PyObject *address)
     Py_XINCREF(datagram.address);
     self->queue[self->head + self->count] = datagram;
     self->count++;
-    self->super.stream.queued += datagram_weight(&datagram);
-    return fio_transport_commit(&self->super);
+    fio_stream *stream = &self->super.stream;
+    stream->queued += datagram_weight(&datagram);
+    bool before = stream->unattended;
+    stream->unattended = false; /* this is the program's call, if out of one of ours */
+    int result = fio_transport_commit(&self->super);
+    stream->unattended = before;
+    return result;
 }
 
 /* -- sending --------------------------------------------------------------------------------------
  */
+
+static PyObject *
+datagram_call_error_received(FioTransport *transport, PyObject *exc)
+{
+    PyObject *name = transport->st->str_error_received;
+    if (transport->stream.unattended || transport->protocol == NULL) {
+        return fio_bridge_call(transport, name, &exc, 1);
+    }
+    /* Out of sendto(): in the context that calls us, as on asyncio. */
+    PyObject *protocol = Py_NewRef(transport->protocol);
+    PyObject *none = PyObject_CallMethodOneArg(protocol, name, exc);
+    Py_DECREF(protocol);
+    return none;
+}
 
 /* protocol.error_received(the raised exception) */
 static void
@@ -201,7 +220,7 @@ datagram_report_error(FioDatagram *self)
 {
     FioTransport *transport = &self->super;
     PyObject *exc = PyErr_GetRaisedException();
-    PyObject *none = fio_bridge_call(transport, transport->st->str_error_received, &exc, 1);
+    PyObject *none = datagram_call_error_received(transport, exc);
     Py_DECREF(exc);
     if (none == NULL) {
         fio_transport_report(transport, "Exception in callback DatagramTransport.error_received()");

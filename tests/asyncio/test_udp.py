@@ -1,6 +1,8 @@
 """Datagram endpoints on both loops: UDP and Unix, connected and not."""
 
 import asyncio
+import contextvars
+import errno
 import socket
 import struct
 
@@ -150,6 +152,72 @@ def test_too_large_is_the_protocols_error(run, endpoint):
         await endpoint.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("within", ["datagram_received", "context"])
+def test_too_large_within_a_call_of_the_protocols(run, within, reports):
+    """The error is told within sendto(), in the context of its caller."""
+    where = contextvars.ContextVar("where", default="outside")
+    seen = []
+
+    class Answers(Messages):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, addr):
+            where.set("datagram_received")
+            self.send(addr)
+
+        def send(self, addr):
+            where.set(within)
+            self.transport.sendto(b"x" * 70_000, addr)
+
+        def error_received(self, exc):
+            seen.append(where.get())
+            self.errors.put_nowait(exc)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(Answers, local_addr=LOCAL)
+        address = transport.get_extra_info("sockname")
+        if within == "context":
+            contextvars.copy_context().run(protocol.send, address)
+        else:
+            transport.sendto(b"to itself", address)
+        error = await asyncio.wait_for(protocol.errors.get(), 10)
+        assert error.errno == errno.EMSGSIZE
+        transport.close()
+        await protocol.lost
+
+    run(main())
+    assert seen == [within]
+    assert reports == []
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_an_exit_out_of_the_error_within_a_call(run, error):
+    class Exits(Messages):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, addr):
+            self.transport.sendto(b"x" * 70_000, addr)
+
+        def error_received(self, exc):
+            raise error
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(Exits, local_addr=LOCAL)
+        transport.sendto(b"to itself", transport.get_extra_info("sockname"))
+        try:
+            await asyncio.wait_for(asyncio.shield(protocol.lost), 10)
+        except asyncio.CancelledError:
+            transport.close()
+            await protocol.lost
+
+    with pytest.raises(error):
+        run(main())
 
 
 def test_wrong_data(run, endpoint):
