@@ -116,7 +116,8 @@ int
 fio_transport_begin(FioTransport *self, PyObject *waiter)
 {
     fio_state *st = self->st;
-    if (transport_is_bridged(self)
+    self->link_is_due = !transport_is_bridged(self);
+    if (!self->link_is_due
         && transport_soon(self, PyObject_GetAttr(self->protocol, st->str_connection_made),
                           (PyObject *)self)
                < 0) {
@@ -131,7 +132,10 @@ int
 fio_transport_start(FioTransport *self, PyObject *waiter)
 {
     fio_stream *stream = &self->stream;
-    if (!transport_is_bridged(self) && stream->lost_count == 0) {
+    /* One that connection_made() has set is told by who set it (start_tls). */
+    bool is_due = self->link_is_due && !transport_is_bridged(self);
+    self->link_is_due = false;
+    if (is_due && stream->lost_count == 0) {
         stream->link->ops->connected(stream->link, &stream->wire, (PyObject *)self);
     }
     if (self->context == NULL) {

@@ -31,6 +31,7 @@ typedef struct {
     int fd;           /* the descriptor's number, kept for repr after it was closed */
     bool open;        /* the descriptor is not closed yet */
     bool one_context; /* `context` was given by the maker: all calls are made in it */
+    bool link_is_due; /* made with a native link, which has not been told so yet */
 } FioTransport;
 
 static inline FioTransport *

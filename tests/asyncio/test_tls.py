@@ -248,6 +248,54 @@ def test_start_tls(run, server_context, client_context):
     run(main())
 
 
+class StartsTLS(asyncio.Protocol):
+    """Runs start_tls() to its first wait within connection_made(), as an eager task does."""
+
+    def __init__(self, context):
+        self.context = context
+        self.calls = []
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        self.calls.append("connection_made")
+        loop = asyncio.get_running_loop()
+        self.starting = loop.start_tls(transport, self, self.context, server_side=True)
+        self.starting.send(None).add_done_callback(self.started)
+
+    def started(self, _):
+        with pytest.raises(StopIteration) as stop:
+            self.starting.send(None)
+        self.over.set_result(stop.value.value)
+
+    def data_received(self, data):
+        self.calls.append(data)
+
+
+def test_start_tls_within_connection_made(run, server_context, client_context, reports):
+    async def main():
+        loop = asyncio.get_running_loop()
+        made = []
+
+        def factory():
+            made.append(StartsTLS(server_context))
+            return made[-1]
+
+        server = await loop.create_server(factory, "127.0.0.1", 0)
+        reader, writer = await connect(port_of(server), client_context)
+        transport = await made[0].over
+        transport.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.write(b"bye")
+        while len(made[0].calls) < 2:
+            await asyncio.sleep(0)
+        assert made[0].calls == ["connection_made", b"bye"]
+        transport.close()
+        await close(writer, server)
+
+    run(main())
+    assert reports == []
+
+
 def test_tls_inside_tls(run, server_context, client_context):
     async def main():
         async def upgrade(reader, writer):
