@@ -99,6 +99,9 @@ ready_dealloc(FioReady *self)
 }
 
 static PyType_Slot ready_slots[] = {
+    {Py_tp_doc,
+     FIO_UNCONST(
+         "An awaitable that has its value: awaiting it never suspends. It can be awaited once.")},
     {Py_tp_dealloc, ready_dealloc},
     {Py_tp_traverse, ready_traverse},
     {Py_tp_clear, ready_clear},

@@ -244,6 +244,9 @@ static PyMethodDef body_read_methods[] = {
 };
 
 static PyType_Slot body_read_slots[] = {
+    {Py_tp_doc,
+     FIO_UNCONST(
+         "The coroutine of a read from a StreamReader: done at once where the bytes are there.")},
     {Py_tp_dealloc, body_read_dealloc},
     {Py_tp_traverse, body_read_traverse},
     {Py_tp_clear, body_read_clear},
@@ -318,6 +321,7 @@ body_iterator_dealloc(FioBodyIterator *self)
 }
 
 static PyType_Slot body_iterator_slots[] = {
+    {Py_tp_doc, FIO_UNCONST("What async for goes over: the lines or pieces of a StreamReader.")},
     {Py_tp_dealloc, body_iterator_dealloc},
     {Py_tp_traverse, body_iterator_traverse},
     {Py_am_aiter, PyObject_SelfIter},

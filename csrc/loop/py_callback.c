@@ -318,10 +318,17 @@ static PyMemberDef handle_members[] = {
 };
 
 static PyType_Slot handle_slots[] = {
-    {Py_tp_dealloc, fio_handle_dealloc}, {Py_tp_traverse, fio_handle_traverse},
-    {Py_tp_clear, fio_handle_clear},     {Py_tp_repr, handle_repr},
-    {Py_tp_methods, handle_methods},     {Py_tp_getset, handle_getset},
-    {Py_tp_members, handle_members},     {0, NULL},
+    {Py_tp_doc,
+     FIO_UNCONST(
+         "A callback that a loop is to run: asyncio.Handle, made by the loop's methods only.")},
+    {Py_tp_dealloc, fio_handle_dealloc},
+    {Py_tp_traverse, fio_handle_traverse},
+    {Py_tp_clear, fio_handle_clear},
+    {Py_tp_repr, handle_repr},
+    {Py_tp_methods, handle_methods},
+    {Py_tp_getset, handle_getset},
+    {Py_tp_members, handle_members},
+    {0, NULL},
 };
 
 static PyType_Spec handle_spec = {
@@ -333,11 +340,18 @@ static PyType_Spec handle_spec = {
 };
 
 static PyType_Slot timer_handle_slots[] = {
-    {Py_tp_dealloc, fio_timer_handle_dealloc}, {Py_tp_traverse, fio_handle_traverse},
-    {Py_tp_clear, fio_handle_clear},           {Py_tp_repr, handle_repr},
-    {Py_tp_methods, timer_handle_methods},     {Py_tp_getset, timer_handle_getset},
-    {Py_tp_members, handle_members},           {Py_tp_hash, timer_handle_hash},
-    {Py_tp_richcompare, timer_handle_compare}, {0, NULL},
+    {Py_tp_doc, FIO_UNCONST("A callback that a loop is to run at a time: asyncio.TimerHandle, made "
+                            "by the loop's methods only.")},
+    {Py_tp_dealloc, fio_timer_handle_dealloc},
+    {Py_tp_traverse, fio_handle_traverse},
+    {Py_tp_clear, fio_handle_clear},
+    {Py_tp_repr, handle_repr},
+    {Py_tp_methods, timer_handle_methods},
+    {Py_tp_getset, timer_handle_getset},
+    {Py_tp_members, handle_members},
+    {Py_tp_hash, timer_handle_hash},
+    {Py_tp_richcompare, timer_handle_compare},
+    {0, NULL},
 };
 
 static PyType_Spec timer_handle_spec = {

@@ -612,10 +612,16 @@ static PyMethodDef loop_methods[] = {
 };
 
 static PyType_Slot loop_slots[] = {
-    {Py_tp_new, loop_new},           {Py_tp_dealloc, loop_dealloc},
-    {Py_tp_traverse, loop_traverse}, {Py_tp_setattro, loop_setattro},
-    {Py_tp_clear, loop_clear},       {Py_tp_methods, loop_methods},
-    {Py_tp_getset, loop_getset},     {0, NULL},
+    {Py_tp_doc,
+     FIO_UNCONST("The event loop as far as it is in C; fastaio.Loop adds what runs seldom.")},
+    {Py_tp_new, loop_new},
+    {Py_tp_dealloc, loop_dealloc},
+    {Py_tp_traverse, loop_traverse},
+    {Py_tp_setattro, loop_setattro},
+    {Py_tp_clear, loop_clear},
+    {Py_tp_methods, loop_methods},
+    {Py_tp_getset, loop_getset},
+    {0, NULL},
 };
 
 static PyType_Spec loop_spec = {

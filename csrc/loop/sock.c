@@ -260,12 +260,21 @@ static PyMemberDef sock_call_members[] = {
 };
 
 static PyType_Slot sock_call_slots[] = {
-    {Py_tp_dealloc, sock_call_dealloc},   {Py_tp_finalize, sock_call_finalize},
-    {Py_tp_traverse, sock_call_traverse}, {Py_tp_clear, sock_call_clear},
-    {Py_tp_iter, PyObject_SelfIter},      {Py_tp_iternext, fio_iternext_by_send},
-    {Py_tp_methods, sock_call_methods},   {Py_tp_members, sock_call_members},
-    {Py_tp_getset, sock_call_getset},     {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, fio_coroutine_am_send},  {0, NULL},
+    {Py_tp_doc,
+     FIO_UNCONST(
+         "The coroutine of a sock_ method of the loop: done at once where the socket is ready.")},
+    {Py_tp_dealloc, sock_call_dealloc},
+    {Py_tp_finalize, sock_call_finalize},
+    {Py_tp_traverse, sock_call_traverse},
+    {Py_tp_clear, sock_call_clear},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, fio_iternext_by_send},
+    {Py_tp_methods, sock_call_methods},
+    {Py_tp_members, sock_call_members},
+    {Py_tp_getset, sock_call_getset},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, fio_coroutine_am_send},
+    {0, NULL},
 };
 
 static PyType_Spec sock_call_spec = {

@@ -301,6 +301,8 @@ static PyMethodDef foreign_methods[] = {
 
 /* No tp_clear: a link in a reference cycle drops its wire first. */
 static PyType_Slot foreign_slots[] = {
+    {Py_tp_doc,
+     FIO_UNCONST("A Link's output on another event loop: gathers it for that loop's transport.")},
     {Py_tp_dealloc, foreign_dealloc},
     {Py_tp_traverse, foreign_traverse},
     {Py_tp_methods, foreign_methods},

@@ -169,6 +169,8 @@ static PyMethodDef link_methods[] = {
 };
 
 static PyType_Slot link_slots[] = {
+    {Py_tp_doc, FIO_UNCONST("The base of protocols in C: called straight from a fastaio "
+                            "transport's stream, an\nasyncio.Protocol on every other.")},
     {Py_tp_dealloc, link_dealloc},
     {Py_tp_traverse, fio_link_traverse},
     {Py_tp_clear, fio_link_clear},

@@ -346,6 +346,9 @@ static PyMemberDef tls_members[] = {
 };
 
 static PyType_Slot tls_slots[] = {
+    {Py_tp_doc,
+     FIO_UNCONST("The hot half of asyncio.sslproto.SSLProtocol, under its names: moving bytes "
+                 "through the SSL\nobject. Handshake and shutdown are SSLProtocol's.")},
     {Py_tp_new, tls_new},
     {Py_tp_dealloc, tls_dealloc},
     {Py_tp_traverse, tls_traverse},
@@ -440,6 +443,8 @@ static PyMethodDef tls_transport_methods[] = {
 };
 
 static PyType_Slot tls_transport_slots[] = {
+    {Py_tp_doc, FIO_UNCONST("The transport that an application has over TLS: what writes, in C; "
+                            "the rest is its base's.")},
     {Py_tp_methods, tls_transport_methods},
     {0, NULL},
 };

@@ -145,10 +145,15 @@ file_send_dealloc(FioFileSend *self)
 }
 
 static PyType_Slot file_send_slots[] = {
-    {Py_tp_dealloc, file_send_dealloc},     {Py_tp_traverse, file_send_traverse},
-    {Py_tp_clear, file_send_clear},         {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, fio_iternext_by_send}, {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, file_send_am_send},        {0, NULL},
+    {Py_tp_doc, FIO_UNCONST("The awaitable that sends the body of a FileResponse piece by piece.")},
+    {Py_tp_dealloc, file_send_dealloc},
+    {Py_tp_traverse, file_send_traverse},
+    {Py_tp_clear, file_send_clear},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, fio_iternext_by_send},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, file_send_am_send},
+    {0, NULL},
 };
 
 static PyType_Spec file_send_spec = {

@@ -373,6 +373,7 @@ fio_handler_surface(fio_handling *handling)
  */
 
 static PyType_Slot task_slots[] = {
+    {Py_tp_doc, FIO_UNCONST("The asyncio.Task that a handler runs in; only the server makes one.")},
     {Py_tp_traverse, task_traverse},
     {Py_tp_clear, task_clear},
     {Py_tp_getattro, task_getattro},

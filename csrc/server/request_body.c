@@ -235,6 +235,8 @@ read_dealloc(FioRequestRead *self)
 }
 
 static PyType_Slot read_slots[] = {
+    {Py_tp_doc, FIO_UNCONST("The awaitable of a request's read(), text() or json(): done at once "
+                            "where the body is there.")},
     {Py_tp_dealloc, read_dealloc},
     {Py_tp_traverse, read_traverse},
     {Py_tp_clear, read_clear},

@@ -72,10 +72,12 @@ route_dealloc(FioRoute *self)
 }
 
 static PyMemberDef route_members[] = {
-    {"handler", T_OBJECT, offsetof(FioRoute, handler), READONLY, NULL},
-    {"info", T_OBJECT, offsetof(FioRoute, info), READONLY, NULL},
-    {"app", T_OBJECT, offsetof(FioRoute, app), READONLY, NULL},
-    {"names", T_OBJECT, offsetof(FioRoute, names), READONLY, NULL},
+    {"handler", T_OBJECT, offsetof(FioRoute, handler), READONLY,
+     "What is called with the request."},
+    {"info", T_OBJECT, offsetof(FioRoute, info), READONLY, "What the match shows as its route."},
+    {"app", T_OBJECT, offsetof(FioRoute, app), READONLY, "What request.app is."},
+    {"names", T_OBJECT, offsetof(FioRoute, names), READONLY,
+     "The names of the path's variables, in its order."},
     {"signals", T_BOOL, offsetof(FioRoute, signals), 0,
      "True: on_response_prepare has receivers, so responses are finished by their coroutine."},
     {NULL},
@@ -160,7 +162,8 @@ match_info_subscript(PyObject *self, PyObject *key)
 }
 
 static PyMemberDef match_info_members[] = {
-    {"route", T_OBJECT, offsetof(FioMatchInfo, route), READONLY, NULL},
+    {"route", T_OBJECT, offsetof(FioMatchInfo, route), READONLY,
+     "The info of the Route that matched, or None."},
     {NULL},
 };
 

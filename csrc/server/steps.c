@@ -392,18 +392,21 @@ static PyMethodDef steps_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(steps_described_doc, "As the handler's own coroutine has it.");
+
 static PyGetSetDef steps_getset[] = {
-    {"__name__", (getter)steps_described, NULL, NULL, "__name__"},
-    {"__qualname__", (getter)steps_described, NULL, NULL, "__qualname__"},
-    {"cr_await", (getter)steps_described, NULL, NULL, "cr_await"},
-    {"cr_code", (getter)steps_described, NULL, NULL, "cr_code"},
-    {"cr_frame", (getter)steps_described, NULL, NULL, "cr_frame"},
-    {"cr_origin", (getter)steps_described, NULL, NULL, "cr_origin"},
-    {"cr_running", (getter)steps_described, NULL, NULL, "cr_running"},
+    {"__name__", (getter)steps_described, NULL, steps_described_doc, "__name__"},
+    {"__qualname__", (getter)steps_described, NULL, steps_described_doc, "__qualname__"},
+    {"cr_await", (getter)steps_described, NULL, steps_described_doc, "cr_await"},
+    {"cr_code", (getter)steps_described, NULL, steps_described_doc, "cr_code"},
+    {"cr_frame", (getter)steps_described, NULL, steps_described_doc, "cr_frame"},
+    {"cr_origin", (getter)steps_described, NULL, steps_described_doc, "cr_origin"},
+    {"cr_running", (getter)steps_described, NULL, steps_described_doc, "cr_running"},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot steps_slots[] = {
+    {Py_tp_doc, FIO_UNCONST("The coroutine of a handler's task, round the handler's own.")},
     {Py_tp_dealloc, steps_dealloc},
     {Py_tp_traverse, steps_traverse},
     {Py_tp_clear, steps_clear},

@@ -30,7 +30,10 @@ def _escaped(value: str) -> str:
 
 
 class AbstractAccessLogger(ABC):
-    """What an ``access_log_class`` is."""
+    """What an ``access_log_class`` is.
+
+    logger: where :meth:`log` writes. log_format: how, from the ``access_log_format`` argument.
+    """
 
     __slots__ = ("log_format", "logger")
 

@@ -188,6 +188,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
     @overload
     def get(self, key: str, default: Any = ...) -> Any: ...
     def get(self, key: str | AppKey[Any], default: Any = None) -> Any:
+        """What the application has stored under `key`, or `default`."""
         return self._state.get(key, default)
 
     def __eq__(self, other: object) -> bool:

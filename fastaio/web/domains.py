@@ -42,6 +42,7 @@ class Domain(AbstractRuleMatching):
 
     @property
     def canonical(self) -> str:
+        """The domain in its normal form."""
         return self._domain
 
     def validation(self, domain: str) -> str:
@@ -60,6 +61,7 @@ class Domain(AbstractRuleMatching):
         return host if url.port == 80 else f"{host}:{url.port}"
 
     async def match(self, request: Request) -> bool:
+        """Whether the request's Host field means the domain; False without one."""
         host = request.headers.get("Host")
         return bool(host) and self.match_domain(str(host))
 
@@ -69,6 +71,7 @@ class Domain(AbstractRuleMatching):
         return self._domain in (host, host.partition(":")[0])
 
     def get_info(self) -> dict[str, Any]:
+        """The domain, as "domain"."""
         return {"domain": self._domain}
 
 
@@ -84,9 +87,11 @@ class MaskDomain(Domain):
 
     @property
     def canonical(self) -> str:
+        """The mask as a regular expression."""
         return self._domain.replace(".", r"\.").replace("*", "[^:]*") + "(:.*)?"
 
     def match_domain(self, host: str) -> bool:
+        """Whether the mask and, if it has one, its port fit a Host field of this value."""
         name, _, port = host.partition(":")
         if self._port and port != self._port:
             return False

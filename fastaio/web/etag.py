@@ -15,7 +15,10 @@ _FIELD = re.compile(rf'(W/)?"({_CHARACTERS})"')
 
 @dataclass(frozen=True, slots=True)
 class ETag:
-    """An entity tag without its quotes; "*" stands for any."""
+    """An entity tag.
+
+    value: without its quotes; "*" stands for any. is_weak: it begins with ``W/``.
+    """
 
     value: str
     is_weak: bool = False

@@ -129,6 +129,7 @@ class ChainMapProxy(Mapping[str | AppKey[Any], Any]):
     @overload
     def get(self, key: str, default: Any = ...) -> Any: ...
     def get(self, key: str | AppKey[Any], default: Any = None) -> Any:
+        """What the first mapping that has `key` holds under it, or `default`."""
         for mapping in self._maps:
             if key in mapping:
                 return mapping[key]

@@ -51,7 +51,12 @@ _SAME: Any = _Given()
 
 @dataclass(frozen=True, slots=True)
 class FileField:
-    """An uploaded file of a form. `file` is closed when the request goes away."""
+    """An uploaded file of a form.
+
+    name: of the form's field. filename: what the client calls the file. file: open for reading at
+    its begin; closed when the request goes away. content_type: of the file. headers: of its part of
+    the body (RFC 7578 4).
+    """
 
     name: str
     filename: str

@@ -143,6 +143,9 @@ class Resource(AbstractResource):
         self._routes[route.method] = route
 
     async def resolve(self, request: Request) -> Resolved:
+        """The match of `request` by path and method or None, and the methods that the path does
+        have.
+        """
         values = self._match(request.rel_url.path_safe)
         if values is None:
             return None, set()
@@ -172,12 +175,15 @@ class PlainResource(Resource):
 
     @property
     def canonical(self) -> str:
+        """The path."""
         return self._path
 
     def freeze(self) -> None:
+        """The router is complete: an empty path becomes "/"."""
         self._path = self._path or "/"
 
     def add_prefix(self, prefix: str) -> None:
+        """Put `prefix` before the path. AssertionError for one that is "/" or ends in it."""
         _check_prefix(prefix)
         self._path = prefix + self._path
 
@@ -185,12 +191,15 @@ class PlainResource(Resource):
         return {} if self._path == path else None
 
     def raw_match(self, path: str) -> bool:
+        """Whether `path` is this one."""
         return self._path == path
 
     def get_info(self) -> dict[str, Any]:
+        """The path, as "path"."""
         return {"path": self._path}
 
     def url_for(self) -> URL:
+        """The path as a URL. TypeError for any argument."""
         return URL.build(path=self._path, encoded=True)
 
     def __repr__(self) -> str:
@@ -229,13 +238,18 @@ class DynamicResource(Resource):
 
     @property
     def canonical(self) -> str:
+        """The path with its variables as ``{name}``, percent-encoded, without their expressions."""
         return self._formatter
 
     @property
     def matched_path(self) -> str:
+        """The path as requests are compared with it, decoded, with its variables as they were
+        given.
+        """
         return self._matched_path
 
     def add_prefix(self, prefix: str) -> None:
+        """Put `prefix` before the path. AssertionError for one that is "/" or ends in it."""
         _check_prefix(prefix)
         self._formatter = prefix + self._formatter
         prefix = decoded_path(requote_path(prefix))
@@ -249,12 +263,17 @@ class DynamicResource(Resource):
         return {key: unquote_path_safe(value) for key, value in match.groupdict().items()}
 
     def raw_match(self, path: str) -> bool:
+        """Whether `path` is the one the resource was made with, expressions included."""
         return self._orig_path == path
 
     def get_info(self) -> dict[str, Any]:
+        """The path with its variables as "formatter", what it matches as "pattern" (an
+        re.Pattern).
+        """
         return {"formatter": self._formatter, "pattern": self._pattern}
 
     def url_for(self, **parts: str) -> URL:
+        """The URL with these values, percent-encoded. KeyError for a variable without one."""
         path = self._formatter.format_map({k: quote_path(v) for k, v in parts.items()})
         return URL.build(path=path, encoded=True)
 
@@ -273,17 +292,21 @@ class PrefixResource(AbstractResource):
 
     @property
     def canonical(self) -> str:
+        """The prefix, percent-encoded."""
         return self._prefix
 
     @property
     def matched_path(self) -> str:
+        """The prefix as requests are compared with it, decoded."""
         return decoded_path(self._prefix) if self._prefix else ""
 
     def add_prefix(self, prefix: str) -> None:
+        """Put `prefix` before its own. AssertionError for one that is "/" or ends in it."""
         _check_prefix(prefix)
         self._prefix = prefix + self._prefix
 
     def raw_match(self, path: str) -> bool:
+        """False: it is not one path."""
         return False
 
 
@@ -296,6 +319,7 @@ class PrefixedSubAppResource(PrefixResource):
         self._prefix_resources(prefix)
 
     def add_prefix(self, prefix: str) -> None:
+        """Put `prefix` before its own and before the application's paths."""
         super().add_prefix(prefix)
         self._prefix_resources(prefix)
 
@@ -308,12 +332,15 @@ class PrefixedSubAppResource(PrefixResource):
             router.index_resource(resource)
 
     def url_for(self, *args: str, **kwargs: str) -> URL:
+        """RuntimeError: URLs are the application's resources'."""
         raise RuntimeError(".url_for() is not supported by sub-application root")
 
     def get_info(self) -> dict[str, Any]:
+        """The application as "app", its prefix as "prefix"."""
         return {"app": self._app, "prefix": self._prefix}
 
     async def resolve(self, request: Request) -> Resolved:
+        """The application's match, which may be an error's, and the methods that its path has."""
         match_info = await self._app.router.resolve(request)
         match_info.add_app(self._app)
         exception = match_info.http_exception
@@ -342,12 +369,15 @@ class MatchedSubAppResource(PrefixedSubAppResource):
 
     @property
     def canonical(self) -> str:
+        """The rule as a str."""
         return self._rule.canonical
 
     def get_info(self) -> dict[str, Any]:
+        """The application as "app", its rule as "rule"."""
         return {"app": self._app, "rule": self._rule}
 
     async def resolve(self, request: Request) -> Resolved:
+        """The application's match if the rule lets the request through, else None."""
         if not await self._rule.match(request):
             return None, set()
         return await super().resolve(request)

@@ -51,7 +51,11 @@ def _shown(kwargs: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, repr=False, slots=True)
 class RouteDef(AbstractRouteDef):
-    """A handler for a method and a path."""
+    """A handler for a method and a path.
+
+    method: "*" for any. path: with its variables in braces. handler: what answers. kwargs: the
+    other arguments of :meth:`UrlDispatcher.add_route`.
+    """
 
     method: str
     path: str
@@ -63,6 +67,7 @@ class RouteDef(AbstractRouteDef):
         return f"<RouteDef {self.method} {self.path} -> {name!r}{_shown(self.kwargs)}>"
 
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        """Register in `router` by the add_ method of the request method; returns its route."""
         add = getattr(router, f"add_{self.method.lower()}", None)
         if self.method in METHODS and add is not None:
             return [add(self.path, self.handler, **self.kwargs)]
@@ -71,7 +76,11 @@ class RouteDef(AbstractRouteDef):
 
 @dataclass(frozen=True, repr=False, slots=True)
 class StaticDef(AbstractRouteDef):
-    """A folder of files below a prefix."""
+    """A folder of files below a prefix.
+
+    prefix: of the paths. path: of the folder. kwargs: the other arguments of
+    :meth:`UrlDispatcher.add_static`.
+    """
 
     prefix: str
     path: PathLike
@@ -81,6 +90,7 @@ class StaticDef(AbstractRouteDef):
         return f"<StaticDef {self.prefix} -> {self.path}{_shown(self.kwargs)}>"
 
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        """Register in `router` by add_static(); returns its routes, for GET and HEAD."""
         return list(router.add_static(self.prefix, self.path, **self.kwargs))
 
 

@@ -115,13 +115,16 @@ class ResourceRoute(AbstractRoute):
 
     @property
     def name(self) -> str | None:
+        """The resource's name, if it has one."""
         return None if self._resource is None else self._resource.name
 
     def url_for(self, *args: str, **kwargs: str) -> URL:
+        """The resource's URL with these values of its variables, as its url_for() makes it."""
         assert self._resource is not None
         return self._resource.url_for(*args, **kwargs)
 
     def get_info(self) -> dict[str, Any]:
+        """The resource's get_info()."""
         assert self._resource is not None
         return self._resource.get_info()
 
@@ -141,12 +144,15 @@ class SystemRoute(AbstractRoute):
 
     @property
     def name(self) -> str | None:
+        """None."""
         return None
 
     def url_for(self, *args: str, **kwargs: str) -> URL:
+        """RuntimeError: no path belongs to it."""
         raise RuntimeError(".url_for() is not allowed for SystemRoute")
 
     def get_info(self) -> dict[str, Any]:
+        """The exception, as "http_exception"."""
         return {"http_exception": self._http_exception}
 
     @property
@@ -256,6 +262,7 @@ class MatchInfoError(UrlMappingMatchInfo):
 
     @property
     def http_exception(self) -> HTTPException:
+        """Why nothing matched: 404 or 405."""
         return self.route._http_exception
 
     def __repr__(self) -> str:

@@ -131,6 +131,7 @@ class ServerRunner(BaseRunner):
         self._web_server = web_server
 
     async def shutdown(self) -> None:
+        """Nothing: a low-level server has no signals of its own."""
         pass
 
     async def _make_server(self) -> Server:

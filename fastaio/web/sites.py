@@ -111,6 +111,7 @@ class TCPSite(BaseSite):
 
     @property
     def name(self) -> str:
+        """The address as a URL, with the port that is listened on; 0.0.0.0 for all hosts."""
         return str(URL.build(scheme=self._scheme, host=self._host or "0.0.0.0", port=self.port))
 
     async def _listen(self, loop: asyncio.AbstractEventLoop, server: Server) -> Any:
@@ -149,6 +150,7 @@ class UnixSite(BaseSite):
 
     @property
     def name(self) -> str:
+        """The path as "http://unix:PATH:", https with TLS."""
         return f"{self._scheme}://unix:{self._path}:"
 
     async def _listen(self, loop: asyncio.AbstractEventLoop, server: Server) -> Any:
@@ -186,6 +188,7 @@ class SockSite(BaseSite):
 
     @property
     def name(self) -> str:
+        """The socket's address, as :class:`TCPSite` or :class:`UnixSite` would show it."""
         return self._name
 
     async def _listen(self, loop: asyncio.AbstractEventLoop, server: Server) -> Any:

@@ -78,6 +78,7 @@ class StaticResource(PrefixResource):
         )
 
     def get_info(self) -> dict[str, Any]:
+        """The folder as "directory" (a Path), the "prefix", and "routes" by method."""
         return {"directory": self._directory, "prefix": self._prefix, "routes": self._routes}
 
     # -- URLs -------------------------------------------------------------------------------------
@@ -103,6 +104,9 @@ class StaticResource(PrefixResource):
     # -- requests ---------------------------------------------------------------------------------
 
     async def resolve(self, request: Request) -> Resolved:
+        """The match of `request`, with the file's path below the prefix as "filename", or None;
+        the methods that the prefix does have.
+        """
         path = request.rel_url.path_safe
         # Normalized, so that "/static/../x" is not below "/static".
         normal = os.path.normpath(path)
