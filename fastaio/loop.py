@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import errno
+import inspect
 import selectors
 import signal
 import sys
@@ -32,11 +33,22 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 
+class _NoParameters:
+    """What inspect.signature() is told of Loop, not of a subclass with an __init__() of its own."""
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        if owner.__init__ is Loop.__init__:  # type: ignore[misc]
+            return inspect.Signature()
+        raise AttributeError("__signature__")
+
+
 class Loop(_core.Loop, Endpoints):
     """An asyncio event loop; takes no arguments.
 
     Behaves as ``asyncio.SelectorEventLoop`` does on the running version of Python.
     """
+
+    __signature__ = _NoParameters()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Loop:
         """TypeError for arguments, which only the __init__() of a subclass may take."""

@@ -613,7 +613,8 @@ static PyMethodDef loop_methods[] = {
 
 static PyType_Slot loop_slots[] = {
     {Py_tp_doc,
-     FIO_UNCONST("The event loop as far as it is in C; fastaio.Loop adds what runs seldom.")},
+     FIO_UNCONST(
+         "Loop()\n--\n\nThe event loop as far as it is in C; fastaio.Loop adds what runs seldom.")},
     {Py_tp_new, loop_new},
     {Py_tp_dealloc, loop_dealloc},
     {Py_tp_traverse, loop_traverse},

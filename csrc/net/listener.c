@@ -366,7 +366,7 @@ PyDoc_STRVAR(
     "of its own.");
 
 PyDoc_STRVAR(listener_stop_doc,
-             "stop()\n--\n\nAccepts no more; the socket stays open. Idempotent.");
+             "stop($self, /)\n--\n\nAccepts no more; the socket stays open. Idempotent.");
 
 static PyMethodDef listener_methods[] = {
     {"stop", FIO_METHOD(listener_stop), METH_NOARGS, listener_stop_doc},

@@ -346,9 +346,9 @@ static PyMemberDef tls_members[] = {
 };
 
 static PyType_Slot tls_slots[] = {
-    {Py_tp_doc,
-     FIO_UNCONST("The hot half of asyncio.sslproto.SSLProtocol, under its names: moving bytes "
-                 "through the SSL\nobject. Handshake and shutdown are SSLProtocol's.")},
+    {Py_tp_doc, FIO_UNCONST("TLSLink(*args, **kwargs)\n--\n\nThe hot half of "
+                            "asyncio.sslproto.SSLProtocol, under its names: moving bytes "
+                            "through the SSL\nobject. Handshake and shutdown are SSLProtocol's.")},
     {Py_tp_new, tls_new},
     {Py_tp_dealloc, tls_dealloc},
     {Py_tp_traverse, tls_traverse},

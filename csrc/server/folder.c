@@ -108,7 +108,7 @@ folder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                                          "follow_symlinks", NULL};
     static const fio_params spec = {"Folder", params, 4, 2};
     fio_state *st = fio_state_of_type(type);
-    PyObject *values[] = {NULL, NULL, (PyObject *)st->FileResponseType, Py_False};
+    PyObject *values[] = {NULL, NULL, Py_None, Py_False};
     if (fio_args_parse_tuple(&spec, args, kwargs, values) < 0) {
         return NULL;
     }
@@ -125,6 +125,9 @@ folder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                      values[0]);
         Py_DECREF(directory);
         return NULL;
+    }
+    if (values[2] == Py_None) {
+        values[2] = (PyObject *)st->FileResponseType;
     }
     if (!PyType_Check(values[2])
         || !PyType_IsSubtype((PyTypeObject *)values[2], st->FileResponseType)) {
@@ -181,9 +184,10 @@ static PyMemberDef folder_members[] = {
 };
 
 PyDoc_STRVAR(folder_doc,
-             "Folder(directory, fallback, file_response=FileResponse, follow_symlinks=False)\n"
+             "Folder(directory, fallback, file_response=None, follow_symlinks=False)\n"
              "--\n\nA handler of a route made by Router.add_prefix(): FileResponse for a regular "
-             "file below directory (absolute and resolved), fallback(request) for all else.");
+             "file below directory (absolute and resolved), fallback(request) for all else. "
+             "file_response: a subclass of FileResponse to use.");
 
 static PyType_Slot folder_slots[] = {
     {Py_tp_doc, FIO_UNCONST(folder_doc)}, {Py_tp_new, folder_new},

@@ -649,7 +649,8 @@ static PyType_Slot stream_response_slots[] = {
 static PyType_Slot response_slots[] = {
     {Py_tp_doc,
      FIO_UNCONST("Response(*, body=None, status=200, reason=None, text=None, headers=None, "
-                 "content_type=None, charset=None)\n--\n\n"
+                 "content_type=None, charset=None, zlib_executor_size=4096, "
+                 "zlib_executor=None)\n--\n\n"
                  "A response with its whole body.")},
     {Py_tp_new, response_new},
     {Py_tp_init, fio_response_init},

@@ -12,9 +12,12 @@ route_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                                          "match_info", "signals", NULL};
     static const fio_params spec = {"Route", params, 6, 1};
     fio_state *st = fio_state_of_type(type);
-    PyObject *values[] = {NULL, Py_None, Py_None, NULL, (PyObject *)st->MatchInfoType, Py_False};
+    PyObject *values[] = {NULL, Py_None, Py_None, NULL, Py_None, Py_False};
     if (fio_args_parse_tuple(&spec, args, kwargs, values) < 0) {
         return NULL;
+    }
+    if (values[4] == Py_None) {
+        values[4] = (PyObject *)st->MatchInfoType;
     }
     if (!PyType_Check(values[4])
         || !PyType_IsSubtype((PyTypeObject *)values[4], st->MatchInfoType)) {
@@ -84,9 +87,9 @@ static PyMemberDef route_members[] = {
 };
 
 PyDoc_STRVAR(route_doc,
-             "Route(handler, info=None, app=None, names=(), match_info=MatchInfo, signals=False)\n"
+             "Route(handler, info=None, app=None, names=(), match_info=None, signals=False)\n"
              "--\n\nWhat a request is handled by: handler(request) gives a response or an "
-             "awaitable of one.");
+             "awaitable of one. match_info: the class of request.match_info, None: MatchInfo.");
 
 static PyType_Slot route_slots[] = {
     {Py_tp_doc, FIO_UNCONST(route_doc)},

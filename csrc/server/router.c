@@ -516,14 +516,15 @@ router_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     static const char *const params[] = {"match_info", NULL};
     static const fio_params spec = {"Router", params, 1, 0};
     fio_state *st = fio_state_of_type(type);
-    PyObject *match_info = (PyObject *)st->MatchInfoType;
+    PyObject *match_info = Py_None;
     if (fio_args_parse_tuple(&spec, args, kwargs, &match_info) < 0) {
         return NULL;
     }
     FioRouter *self = (FioRouter *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->st = st;
-        self->match_info = Py_NewRef(match_info);
+        self->match_info = Py_NewRef(match_info == Py_None ? (PyObject *)st->MatchInfoType
+                                                           : match_info);
     }
     return (PyObject *)self;
 }
@@ -600,7 +601,7 @@ static PyMethodDef router_methods[] = {
     {NULL},
 };
 
-PyDoc_STRVAR(router_doc, "Router(match_info=MatchInfo)\n--\n\n"
+PyDoc_STRVAR(router_doc, "Router(match_info=None)\n--\n\n"
                          "A table of routes. Under one literal beginning the resource added first "
                          "decides; longer beginnings are tried before shorter ones.");
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final, get_args, overload
 
 __all__ = ("AppKey", "ChainMapProxy", "NotAppKeyWarning", "RequestKey", "ResponseKey")
 
@@ -101,6 +101,7 @@ class KeyedState:
         setdefault = MutableMapping.setdefault
 
 
+@final
 class ChainMapProxy(Mapping[str | AppKey[Any], Any]):
     """A read-only view of several mappings, the first that has a key winning."""
 

@@ -48,10 +48,12 @@ def test_a_missing_name_is_seen() -> None:
 
 
 def own_functions(holder: object) -> Iterator[object]:
-    """The public functions and methods that the extension module itself has made."""
+    """The public functions, methods and constructors that the extension module itself has made."""
     for name, value in vars(holder).items():
         if isinstance(value, type) and value.__module__ == _core.__name__:
             yield from own_functions(value)
+            if "__new__" in vars(value) or "__init__" in vars(value):
+                yield value
         elif callable(value) and not name.startswith("_"):
             if value.__module__ == _core.__name__ if holder is _core else inspect.isroutine(value):
                 yield value
@@ -60,8 +62,22 @@ def own_functions(holder: object) -> Iterator[object]:
 def test_signatures_can_be_read() -> None:
     functions = list(own_functions(_core))
     assert len(functions) > 100
+    assert _core.Router in functions
     for function in functions:
-        inspect.signature(function)  # ValueError for what has none
+        parameters = inspect.signature(function).parameters  # ValueError for what has none
+        assert not inspect.ismethoddescriptor(function) or "self" in parameters, function
+
+
+def test_signature_of_the_loop() -> None:
+    class Derived(fastaio.Loop): ...
+
+    class WithArguments(fastaio.Loop):
+        def __init__(self, size: int) -> None: ...
+
+    assert list(inspect.signature(fastaio.Loop).parameters) == []
+    assert list(inspect.signature(Derived).parameters) == []
+    assert "size" not in inspect.signature(fastaio.Loop).parameters
+    assert list(inspect.signature(WithArguments).parameters) in (["size"], ["args", "kwargs"])
 
 
 def parameters(function: object) -> list[tuple[str, object]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import fastaio.web
 from fastaio.web import exceptions
 
 
@@ -183,3 +184,5 @@ def test_every_exception_is_exported():
         if isinstance(value, type) and issubclass(value, exceptions.HTTPException)
     }
     assert kinds == set(exceptions.__all__) - {"NotAppKeyWarning"}
+    # Named once more in fastaio.web: type checkers do not follow what is made at run time.
+    assert set(exceptions.__all__) <= set(fastaio.web.__all__)
