@@ -47,6 +47,11 @@ def is_left_to_asyncio(sock: socket.socket, *names: str) -> bool:
     )
 
 
+def keyword(context: contextvars.Context | None) -> dict[str, Any]:
+    """The context as a keyword for asyncio's methods, which know none before Python 3.15."""
+    return {} if context is None else {"context": context}
+
+
 def end_sending(sock: socket.socket, ended: asyncio.Future[None]) -> None:
     """Have a transfer over ``sock`` fail where its connection has ended (and not it)."""
     if not ended.cancelled() and ended.exception() is not None:
@@ -84,7 +89,7 @@ class Endpoints(AsyncioLoop):
     ) -> asyncio.Transport:
         ensure_free(self, sock)
         if is_left_to_asyncio(sock, *STREAM_CALLS):
-            own: dict[str, Any] = {} if context is None else {"context": context}
+            own = keyword(context)
             return super()._make_socket_transport(
                 sock, protocol, waiter, extra=extra, server=server, **own
             )
@@ -198,7 +203,6 @@ class Endpoints(AsyncioLoop):
         context: contextvars.Context | None = None,
     ) -> None:
         if is_left_to_asyncio(sock, "accept"):
-            given: dict[str, Any] = {} if context is None else {"context": context}
             super()._start_serving(
                 protocol_factory,
                 sock,
@@ -207,13 +211,13 @@ class Endpoints(AsyncioLoop):
                 backlog,
                 ssl_handshake_timeout,
                 ssl_shutdown_timeout,
-                **given,
+                **keyword(context),
             )
             return
 
         def accept_tls(conn: socket.socket, address: Any) -> None:
             # The handshake takes turns of the loop: asyncio's task sees it through.
-            own: dict[str, Any] = {} if context is None else {"context": context.copy()}
+            own = keyword(None if context is None else context.copy())
             self.create_task(
                 self._accept_connection2(
                     protocol_factory,

@@ -19,12 +19,12 @@ import warnings
 import weakref
 from asyncio import coroutines, events, format_helpers
 from asyncio.base_events import _format_handle  # type: ignore[attr-defined]
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any, TypeVar, TypeVarTuple
 
 from . import _core, addresses, fork, nested
 from .endpoints import Endpoints
+from .log import logger
 from .metrics import LoopMetrics
 
 __all__ = ["Loop"]
@@ -421,16 +421,7 @@ def ignore_signal(signum: int, frame: Any) -> None:
     """A signal's Python handler where the loop's handler does the work."""
 
 
-if sys.version_info >= (3, 13):
-
-    def format_callback(loop: Loop, handle: Any) -> str:
-        """A callback and its arguments as asyncio's messages show them."""
-        return format_helpers._format_callback_source(
-            handle._callback, handle._args, debug=loop.get_debug()
-        )
-
-else:
-
-    def format_callback(loop: Loop, handle: Any) -> str:
-        """A callback and its arguments as asyncio's messages show them."""
-        return format_helpers._format_callback_source(handle._callback, handle._args)
+def format_callback(loop: Loop, handle: Any) -> str:
+    """A callback and its arguments as asyncio's messages show them."""
+    debug: Any = {"debug": loop.get_debug()} if sys.version_info >= (3, 13) else {}
+    return format_helpers._format_callback_source(handle._callback, handle._args, **debug)

@@ -9,6 +9,7 @@ row says so; medians of the rounds. A row that a loop cannot run is blank.
 """
 
 import argparse
+import contextlib
 import fnmatch
 import json
 import re
@@ -156,7 +157,8 @@ def kept_runs(before: dict[str, Any], names: Sequence[str]) -> list[dict[str, An
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     if args.list:
-        print("\n".join(ROWS))
+        with contextlib.suppress(BrokenPipeError):  # of `| head`
+            print("\n".join(ROWS), flush=True)
         return 0
     names = default_rows()
     if args.rows:

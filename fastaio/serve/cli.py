@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
+import importlib
 import os
 import shlex
 import socket
@@ -144,9 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.unix is not None and (options.host is not None or options.port is not None):
         parser.error("--unix stands alone, without --host and --port")
-    for name in ("multidict", "yarl"):
-        if importlib.util.find_spec(name) is None:
-            parser.error(f"fastaio.web needs {name}: pip install multidict yarl")
+    try:
+        importlib.import_module("fastaio.web")
+    except ImportError as error:
+        parser.error(str(error))
     place = _place(options)
     try:
         sock = _bind(place)

@@ -603,7 +603,7 @@ def test_socket_of_a_transport(run):
     run(main())
 
 
-def test_write_after_close_is_silent(run):
+def test_write_after_close_is_silent_at_first(run, caplog):
     async def main():
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
@@ -617,6 +617,11 @@ def test_write_after_close_is_silent(run):
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 transport.write(b"x")
+                assert theirs.recv(10) == b""
+                assert caplog.messages == []
+                for _ in range(5):
+                    transport.write(b"x")
+                assert set(caplog.messages) == {"socket.send() raised exception."}
 
     run(main())
 

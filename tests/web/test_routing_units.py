@@ -178,10 +178,13 @@ def test_views(web: Any, router: Any) -> None:
     assert "PlainResource" in repr(route.resource)
 
 
-def test_partials_are_handlers(router: Any) -> None:
-    async def with_argument(argument: str, request: Any) -> None: ...
+def test_partials_are_handlers(web: Any, serve: Any) -> None:
+    async def with_argument(argument: str, request: Any) -> Any:
+        return web.Response(text=f"{argument} {request.path}")
 
-    router.add_get("/", functools.partial(with_argument, "x"))
+    app = web.Application()
+    app.router.add_get("/p", functools.partial(with_argument, "x"))
+    assert serve(app).get("/p").text == "x /p"
 
 
 def test_handlers_are_callable(router: Any) -> None:

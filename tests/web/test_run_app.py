@@ -133,8 +133,9 @@ def test_several_addresses(program: Any, tmp_path: Path) -> None:
     names = it.lines(3)[1].removeprefix("======== Running on ").split(" ========")[0]
     assert len(names.split(", ")) == 4
     assert f"http://unix:{paths[0]}:" in names
-    for url in re.findall(r"http://127\.0\.0\.1:\d+", names):
-        assert get(url)
+    urls = re.findall(r"http://127\.0\.0\.1:\d+", names)
+    assert len(set(urls)) == 2
+    assert {get(url) for url in urls} in ({"fastaio.loop"}, {"asyncio.unix_events"})
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(paths[1])
         sock.sendall(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
@@ -214,15 +215,25 @@ def test_import_alone_costs_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+WITHOUT_YARL = (
+    "import sys; sys.modules['yarl'] = None\n"
+    "import importlib.util as u; find = u.find_spec\n"
+    "u.find_spec = lambda name, *a: None if name == 'yarl' else find(name, *a)\n"
+)
+
+
 def test_the_extra_is_named() -> None:
-    code = (
-        "import sys; sys.modules['yarl'] = None\n"
-        "import importlib.util as u; find = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'yarl' else find(name, *a)\n"
-        "try:\n    import fastaio.web\n"
-        "except ImportError as exc:\n    print(exc, exc.name)"
+    code = WITHOUT_YARL + (
+        "try:\n    import fastaio.web\nexcept ImportError as exc:\n    print(exc, exc.name)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == ("fastaio.web needs yarl: pip install multidict yarl yarl"), (
         result.stderr
     )
+
+
+def test_the_command_line_names_the_extra() -> None:
+    code = WITHOUT_YARL + "from fastaio.serve.cli import main; main(['x:app'])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.endswith(": error: fastaio.web needs yarl: pip install multidict yarl\n")

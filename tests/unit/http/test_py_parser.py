@@ -189,11 +189,15 @@ def test_what_is_no_exception_goes_through(error: type[BaseException]) -> None:
 
 
 def test_callbacks_that_are_none() -> None:
-    class Protocol:
+    class Protocol(Recorder):
         on_header = None
         on_body = None
 
-    http.HttpRequestParser(Protocol()).feed_data(REQUEST)
+    protocol = Protocol()
+    http.HttpRequestParser(protocol).feed_data(REQUEST)
+    assert protocol.joined() == [
+        call for call in REQUEST_CALLS if call[0] not in ("header", "body")
+    ]
 
 
 def test_feeding_from_a_callback_is_refused() -> None:
