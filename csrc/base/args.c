@@ -101,3 +101,22 @@ fio_args_is(const char *param, PyObject *value, PyTypeObject *type, const char *
                  Py_TYPE(value)->tp_name);
     return false;
 }
+
+int
+fio_args_number(const char *param, PyObject *value, uint64_t most, uint64_t *number)
+{
+    if (value == NULL) {
+        return 0;
+    }
+    const unsigned long long given = PyLong_AsUnsignedLongLong(value);
+    if (given == (unsigned long long)-1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (given > most) {
+        PyErr_Format(PyExc_ValueError, "%s must be at most %llu, got %llu", param,
+                     (unsigned long long)most, given);
+        return -1;
+    }
+    *number = given;
+    return 0;
+}

@@ -43,6 +43,11 @@ fio_none_as_null(PyObject *value)
 FIO_MUST_CHECK bool fio_args_is(const char *param, PyObject *value, PyTypeObject *type,
                                 const char *what);
 
+/* A number of 0 to `most` in *number, which stays as it is for NULL; else TypeError, OverflowError
+ * or ValueError "PARAM must be at most MOST, got NUMBER" and -1. */
+FIO_MUST_CHECK int fio_args_number(const char *param, PyObject *value, uint64_t most,
+                                   uint64_t *number);
+
 /* tp_init / tp_new flavour: a tuple and a dict (or NULL) instead of the vector. */
 FIO_MUST_CHECK int fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs,
                                         PyObject **out);

@@ -141,36 +141,20 @@ multipart_close(FioMultipartParser *self, PyObject *Py_UNUSED(none))
     return NULL;
 }
 
-static int
-take_number(PyObject *number, const char *name, uint32_t *limit)
-{
-    if (number == NULL) {
-        return 0;
-    }
-    const unsigned long value = PyLong_AsUnsignedLong(number);
-    if (value == (unsigned long)-1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (value > INT32_MAX) {
-        PyErr_Format(PyExc_ValueError, "%s must be at most %d", name, INT32_MAX);
-        return -1;
-    }
-    *limit = (uint32_t)value;
-    return 0;
-}
-
 static PyObject *
 multipart_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"boundary", "parts", "head", NULL};
     static const fio_params params = {"MultipartParser", names, 1, 1};
     PyObject *given[] = {NULL, NULL, NULL};
-    fio_multipart_limits limits = fio_multipart_limits_default;
+    uint64_t parts = fio_multipart_limits_default.parts;
+    uint64_t head = fio_multipart_limits_default.head;
     if (fio_args_parse_tuple(&params, args, kwargs, given) < 0
-        || take_number(given[1], "parts", &limits.parts) < 0
-        || take_number(given[2], "head", &limits.head) < 0) {
+        || fio_args_number("parts", given[1], INT32_MAX, &parts) < 0
+        || fio_args_number("head", given[2], INT32_MAX, &head) < 0) {
         return NULL;
     }
+    const fio_multipart_limits limits = {.parts = (uint32_t)parts, .head = (uint32_t)head};
     Py_buffer buffer;
     if (PyObject_GetBuffer(given[0], &buffer, PyBUF_SIMPLE) < 0) {
         return NULL;

@@ -271,24 +271,6 @@ request_reader_feed(FioRequestReader *self, PyObject *data)
  */
 
 static int
-take_limit(PyObject *number, const char *name, uint64_t max, uint64_t *limit)
-{
-    if (number == NULL) {
-        return 0;
-    }
-    const unsigned long long value = PyLong_AsUnsignedLongLong(number);
-    if (value == (unsigned long long)-1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (value > max) {
-        PyErr_Format(PyExc_ValueError, "%s must be at most %llu", name, (unsigned long long)max);
-        return -1;
-    }
-    *limit = value;
-    return 0;
-}
-
-static int
 take_limits(fio_limits *limits, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"line", "field", "fields", "head", "body", NULL};
@@ -301,7 +283,7 @@ take_limits(fio_limits *limits, PyObject *args, PyObject *kwargs)
     *limits = fio_limits_default;
     uint64_t values[] = {limits->line, limits->field, limits->fields, limits->head, limits->body};
     for (size_t i = 0; names[i] != NULL; i++) {
-        if (take_limit(given[i], names[i], most[i], &values[i]) < 0) {
+        if (fio_args_number(names[i], given[i], most[i], &values[i]) < 0) {
             return -1;
         }
     }

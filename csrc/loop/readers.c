@@ -75,8 +75,9 @@ readers_number(PyObject *file, long *number)
     return -1;
 }
 
-int
-fio_readers_fileno(PyObject *file)
+/* The descriptor of an int or of an object with fileno(); -1 with ValueError set. */
+static int
+readers_fileno(PyObject *file)
 {
     long fd = -1;
     if (readers_number(file, &fd) < 0) {
@@ -293,7 +294,7 @@ readers_check_free(FioLoop *loop, PyObject *file)
 PyObject *
 fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file)
 {
-    int fd = fio_readers_fileno(file);
+    int fd = readers_fileno(file);
     if (fd < 0) {
         PyErr_Clear(); /* reported below */
     }
@@ -323,7 +324,7 @@ readers_check_args(Py_ssize_t nargs, const char *name)
 static int
 readers_register(FioLoop *loop, PyObject *file, FioHandle *handle, const readers_side *side)
 {
-    int fd = fio_readers_fileno(file);
+    int fd = readers_fileno(file);
     if (fd < 0) {
         return -1;
     }
@@ -438,7 +439,7 @@ fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_
 PyObject *
 fio_readers_watched(FioLoop *loop, PyObject *file)
 {
-    int fd = fio_readers_fileno(file);
+    int fd = readers_fileno(file);
     if (fd < 0) {
         return NULL;
     }
@@ -471,7 +472,7 @@ static int
 readers_find(FioLoop *loop, PyObject *file, fio_watch **found)
 {
     *found = NULL;
-    int fd = fio_readers_fileno(file);
+    int fd = readers_fileno(file);
     if (fd >= 0) {
         *found = fio_watch_of(loop, fd);
         return 0;

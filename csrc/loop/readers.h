@@ -29,9 +29,6 @@ PyObject *fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file);
 /* METH_O: (fd). What it is watched for: 1 to read, 2 to write, 3 both, 0 neither. */
 PyObject *fio_readers_watched(FioLoop *loop, PyObject *file);
 
-/* The descriptor of an int or of an object with fileno(); -1 with ValueError set. */
-FIO_MUST_CHECK int fio_readers_fileno(PyObject *file);
-
 /* Registers `handle` for a sock_ call (event: one of UV_READABLE and UV_WRITABLE), in place of what
  * was registered; RuntimeError where a transport uses the descriptor. */
 FIO_MUST_CHECK int fio_readers_wait(FioLoop *loop, int fd, FioHandle *handle, int event);

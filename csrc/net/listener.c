@@ -72,31 +72,10 @@ listener_wrap(FioListener *self, int fd)
     return sock;
 }
 
-/* asyncio: debug mode logs every connection. */
+/* Shows the connection as a socket object: to debug mode's log, as asyncio does, or for good to
+ * on_accept(sock, address). */
 static int
-listener_log(FioListener *self, int fd, const fio_any_addr *peer)
-{
-    PyObject *sock = listener_wrap(self, fd);
-    if (sock == NULL) {
-        return -1;
-    }
-    PyObject *address = fio_addr_to_python((const struct sockaddr *)&peer->as, peer->size);
-    PyObject *none = NULL;
-    if (address != NULL) {
-        none = PyObject_CallMethod(self->st->aio_logger, "debug", "sOOO",
-                                   "%r got a new connection from %r: %r",
-                                   self->server == NULL ? Py_None : self->server, address, sock);
-        Py_DECREF(address);
-    }
-    fio_socket_unwrap(self->st, sock);
-    Py_DECREF(sock);
-    Py_XDECREF(none);
-    return none == NULL ? -1 : 0;
-}
-
-/* Hands the connection over as a socket object: on_accept(sock, address). */
-static int
-listener_hand_over(FioListener *self, int fd, const fio_any_addr *peer)
+listener_show(FioListener *self, int fd, const fio_any_addr *peer, bool for_good)
 {
     PyObject *sock = listener_wrap(self, fd);
     if (sock == NULL) {
@@ -104,11 +83,16 @@ listener_hand_over(FioListener *self, int fd, const fio_any_addr *peer)
     }
     PyObject *address = fio_addr_to_python((const struct sockaddr *)&peer->as, peer->size);
     PyObject *result = NULL;
-    if (address != NULL) {
+    if (address != NULL && for_good) {
         result = PyObject_CallFunctionObjArgs(self->on_accept, sock, address, NULL);
     }
-    if (result == NULL) {
-        fio_socket_unwrap(self->st, sock); /* the caller closes the descriptor */
+    else if (address != NULL) {
+        result = PyObject_CallMethod(self->st->aio_logger, "debug", "sOOO",
+                                     "%r got a new connection from %r: %r",
+                                     self->server == NULL ? Py_None : self->server, address, sock);
+    }
+    if (result == NULL || !for_good) {
+        fio_socket_unwrap(self->st, sock); /* the descriptor is the caller's still */
     }
     Py_XDECREF(address);
     Py_DECREF(sock);
@@ -140,11 +124,11 @@ listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
         result = fio_loop_reenter_context(self->loop, &context);
     }
     if (result == 0) {
-        if (self->loop->debug && listener_log(self, fd, peer) < 0) {
+        if (self->loop->debug && listener_show(self, fd, peer, false) < 0) {
             PyErr_WriteUnraisable((PyObject *)self);
         }
         result = self->on_accept == NULL ? listener_take(self, fd, peer, context, &protocol)
-                                         : listener_hand_over(self, fd, peer);
+                                         : listener_show(self, fd, peer, true);
         if (PyContext_Exit(context) < 0) {
             result = -1;
         }

@@ -15,26 +15,12 @@
 /* -- the peer's end -------------------------------------------------------------------------------
  */
 
-static void
-pipe_log_closed(FioTransport *self)
-{
-    if (!self->stream.loop->debug) {
-        return;
-    }
-    PyObject *none = PyObject_CallMethod(self->st->aio_logger, "info", "sO",
-                                         "%r was closed by peer", self);
-    if (none == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    Py_XDECREF(none);
-}
-
 /* asyncio: _UnixReadPipeTransport._read_ready */
 static void
 read_pipe_ended(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
-    pipe_log_closed(self);
+    fio_transport_log(self, "info", "%r was closed by peer");
     if (stream->link == NULL) {
         return; /* the log's handler has seen to the end */
     }
@@ -50,7 +36,7 @@ read_pipe_ended(fio_stream *stream)
 static void
 write_pipe_ended(fio_stream *stream)
 {
-    pipe_log_closed(fio_transport_of_stream(stream));
+    fio_transport_log(fio_transport_of_stream(stream), "info", "%r was closed by peer");
     PyObject *exc = NULL;
     if (fio_stream_unsent(stream) > 0) {
         exc = PyObject_CallNoArgs(PyExc_BrokenPipeError);
@@ -114,9 +100,15 @@ pipe_open_descriptor(fio_state *st, PyObject *pipe, const char *refusal, mode_t 
 }
 
 static PyObject *
-pipe_make(PyTypeObject *type, PyObject *const *given, const fio_stream_kind *kind,
-          const char *refusal)
+pipe_make(PyTypeObject *type, PyObject *args, PyObject *kwargs, const char *name,
+          const fio_stream_kind *kind, const char *refusal)
 {
+    static const char *const names[] = {"loop", "pipe", "protocol", "waiter", "extra", NULL};
+    const fio_params params = {name, names, 5, 3};
+    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None};
+    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
+        return NULL;
+    }
     fio_state *st = fio_state_of_type(type);
     if (!fio_args_is("loop", given[0], st->LoopType, "a fastaio loop")
         || (given[4] != Py_None && !fio_args_is("extra", given[4], &PyDict_Type, "a dict"))) {
@@ -151,25 +143,14 @@ pipe_make(PyTypeObject *type, PyObject *const *given, const fio_stream_kind *kin
 static PyObject *
 read_pipe_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"loop", "pipe", "protocol", "waiter", "extra", NULL};
-    static const fio_params params = {"ReadPipeTransport", names, 5, 3};
-    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None};
-    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
-        return NULL;
-    }
-    return pipe_make(type, given, &read_pipe_kind, "Pipe transport is for pipes/sockets only.");
+    return pipe_make(type, args, kwargs, "ReadPipeTransport", &read_pipe_kind,
+                     "Pipe transport is for pipes/sockets only.");
 }
 
 static PyObject *
 write_pipe_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"loop", "pipe", "protocol", "waiter", "extra", NULL};
-    static const fio_params params = {"WritePipeTransport", names, 5, 3};
-    PyObject *given[] = {NULL, NULL, NULL, Py_None, Py_None};
-    if (fio_args_parse_tuple(&params, args, kwargs, given) < 0) {
-        return NULL;
-    }
-    return pipe_make(type, given, &write_pipe_kind,
+    return pipe_make(type, args, kwargs, "WritePipeTransport", &write_pipe_kind,
                      "Pipe transport is only for pipes, sockets and character devices");
 }
 

@@ -178,7 +178,7 @@ fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
     if (transport_is_reading(self)) {
         fio_stream_pause_reading(&self->stream);
-        fio_transport_log_debug(self, "%r pauses reading");
+        fio_transport_log(self, "debug", "%r pauses reading");
     }
     Py_RETURN_NONE;
 }
@@ -203,7 +203,7 @@ fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored)
         Py_SETREF(self->context, context);
     }
     fio_stream_resume_reading(&self->stream);
-    fio_transport_log_debug(self, "%r resumes reading");
+    fio_transport_log(self, "debug", "%r resumes reading");
     Py_RETURN_NONE;
 }
 

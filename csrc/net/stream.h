@@ -170,8 +170,6 @@ FIO_MUST_CHECK int fio_stream_queue(fio_stream *stream, const char *data, size_t
                                     PyObject *owner);
 /* Queues a copy of bytes that may change. */
 FIO_MUST_CHECK int fio_stream_queue_copy(fio_stream *stream, const char *data, size_t size);
-/* fio_wire_ops.send_file */
-FIO_MUST_CHECK int fio_stream_queue_file(fio_stream *stream, int fd, int64_t offset, size_t size);
 
 /* Output was added: has it sent at the end of the turn, or now if it is much; pauses the link. */
 void fio_stream_commit(fio_stream *stream);

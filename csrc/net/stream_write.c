@@ -188,8 +188,9 @@ fio_stream_queue_copy(fio_stream *stream, const char *data, size_t size)
     return result;
 }
 
-int
-fio_stream_queue_file(fio_stream *stream, int fd, int64_t offset, size_t size)
+/* fio_wire_ops.send_file */
+static int
+stream_queue_file(fio_stream *stream, int fd, int64_t offset, size_t size)
 {
     if (size == 0) {
         return 0;
@@ -602,7 +603,7 @@ static int
 wire_send_file(fio_wire *wire, int fd, int64_t offset, size_t size)
 {
     fio_stream *stream = stream_hold(wire);
-    int result = fio_stream_queue_file(stream, fd, offset, size);
+    int result = stream_queue_file(stream, fd, offset, size);
     if (result == 0) {
         fio_stream_commit(stream);
     }

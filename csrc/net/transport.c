@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static void socket_ended(fio_stream *stream);
+static void socket_drained(fio_stream *stream);
 
 static const fio_stream_kind socket_kind = {
     .owner = fio_transport_owner,
@@ -19,7 +20,7 @@ static const fio_stream_kind socket_kind = {
     .ended = socket_ended,
     .finish = fio_transport_finish,
     .finish_now = fio_transport_finish_now,
-    .drained = fio_transport_drained,
+    .drained = socket_drained,
     .read_error = "Fatal read error on socket transport",
     .write_error = "Fatal write error on socket transport",
     .is_socket = true,
@@ -318,12 +319,12 @@ transport_close_descriptor(FioTransport *self)
 }
 
 void
-fio_transport_log_debug(FioTransport *self, const char *format)
+fio_transport_log(FioTransport *self, const char *level, const char *format)
 {
     if (!self->stream.loop->debug) {
         return;
     }
-    PyObject *none = PyObject_CallMethod(self->st->aio_logger, "debug", "sO", format, self);
+    PyObject *none = PyObject_CallMethod(self->st->aio_logger, level, "sO", format, self);
     if (none == NULL) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
@@ -494,7 +495,7 @@ static void
 socket_ended(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
-    fio_transport_log_debug(self, "%r received EOF");
+    fio_transport_log(self, "debug", "%r received EOF");
     if (stream->link == NULL) {
         return; /* the log's handler has seen to the end */
     }
@@ -506,8 +507,8 @@ socket_ended(fio_stream *stream)
     }
 }
 
-void
-fio_transport_drained(fio_stream *stream)
+static void
+socket_drained(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
     if (self->empty_waiter != NULL

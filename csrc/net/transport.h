@@ -96,8 +96,8 @@ FIO_MUST_CHECK int fio_transport_extra(FioTransport *self, PyObject *name, PyObj
 /* The dict of all extra information. */
 FIO_MUST_CHECK PyObject *fio_transport_all_extra(FioTransport *self);
 
-/* logger.debug(format, self) when the loop is in debug mode. */
-void fio_transport_log_debug(FioTransport *self, const char *format);
+/* logger.LEVEL(format, self) when the loop is in debug mode. */
+void fio_transport_log(FioTransport *self, const char *level, const char *format);
 
 /* Functions of fio_stream_kind shared by the three. */
 PyObject *fio_transport_owner(fio_stream *stream);
@@ -107,7 +107,6 @@ void fio_transport_finish_now(fio_stream *stream);
 
 /* Has the protocol's eof_received() called in the next turn. */
 FIO_MUST_CHECK int fio_transport_soon_eof(FioTransport *self);
-void fio_transport_drained(fio_stream *stream);
 
 /* Slots shared by the three. */
 int fio_transport_traverse(FioTransport *self, visitproc visit, void *arg);

@@ -83,29 +83,10 @@ PyDoc_STRVAR(
     "seconds)` is called after each answer, unless its attribute `enabled` is false.");
 
 static int
-setting_size(PyObject *value, const char *name, uint64_t most, uint64_t *size)
-{
-    if (value == NULL) {
-        return 0;
-    }
-    unsigned long long number = PyLong_AsUnsignedLongLong(value);
-    if (number == (unsigned long long)-1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (number > most) {
-        PyErr_Format(PyExc_ValueError, "%s must be at most %llu, got %llu", name,
-                     (unsigned long long)most, number);
-        return -1;
-    }
-    *size = number;
-    return 0;
-}
-
-static int
 setting_limit(PyObject *value, const char *name, uint32_t most, uint32_t *limit)
 {
     uint64_t size = *limit;
-    if (setting_size(value, name, most, &size) < 0) {
+    if (fio_args_number(name, value, most, &size) < 0) {
         return -1;
     }
     if (size == 0) {
@@ -151,11 +132,11 @@ server_set_limits(FioServer *self, PyObject *const *args)
         || setting_limit(args[ARG_MAX_PIPELINED], "max_pipelined", MAX_SETTABLE,
                          &self->max_pipelined)
                < 0
-        || setting_size(args[ARG_MAX_BODY], "max_body", INT64_MAX, &limits->body) < 0) {
+        || fio_args_number("max_body", args[ARG_MAX_BODY], INT64_MAX, &limits->body) < 0) {
         return -1;
     }
-    return setting_size(args[ARG_CLIENT_MAX_SIZE], "client_max_size", INT64_MAX,
-                        &self->client_max_size);
+    return fio_args_number("client_max_size", args[ARG_CLIENT_MAX_SIZE], INT64_MAX,
+                           &self->client_max_size);
 }
 
 static int

@@ -264,6 +264,16 @@ fio_response_init(FioResponse *self, PyObject *args, PyObject *kwargs)
     return response_fill(self, values) < 0 ? -1 : keep_zlib(self, values);
 }
 
+/* values: status, reason and headers. */
+static int
+response_fill_head(FioResponse *self, PyObject *const *values)
+{
+    if (fio_response_set_status(self, values[0], values[1]) < 0) {
+        return -1;
+    }
+    return is_given(values[2]) ? copy_headers(self, values[2]) : 0;
+}
+
 int
 fio_stream_response_init(FioResponse *self, PyObject *args, PyObject *kwargs)
 {
@@ -274,10 +284,7 @@ fio_stream_response_init(FioResponse *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     response_forget(self);
-    if (fio_response_set_status(self, values[0], values[1]) < 0) {
-        return -1;
-    }
-    return is_given(values[2]) ? copy_headers(self, values[2]) : 0;
+    return response_fill_head(self, values);
 }
 
 int
@@ -295,10 +302,7 @@ fio_file_response_init(FioResponse *self, PyObject *args, PyObject *kwargs)
     }
     response_forget(self);
     Py_XSETREF(self->body, path);
-    if (fio_response_set_status(self, values[2], values[3]) < 0) {
-        return -1;
-    }
-    return is_given(values[4]) ? copy_headers(self, values[4]) : 0;
+    return response_fill_head(self, values + 2);
 }
 
 /* -- JSON -----------------------------------------------------------------------------------------

@@ -43,7 +43,6 @@ PyObject *fio_response_get_charset(FioResponse *self, void *closure);
 int fio_response_put_charset(FioResponse *self, PyObject *value, void *closure);
 /* The whole Content-Type field value as str, a new reference: as fio_response_find_field(). */
 FIO_MUST_CHECK int fio_response_content_type(FioResponse *self, PyObject **value);
-FIO_MUST_CHECK int fio_response_set_content_type(FioResponse *self, FIO_STEALS PyObject *value);
 /* text: encoded with the charset there, which is set if none is. */
 FIO_MUST_CHECK int fio_response_set_text(FioResponse *self, PyObject *text);
 FIO_MUST_CHECK PyObject *fio_response_get_text(FioResponse *self);

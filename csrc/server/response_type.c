@@ -17,8 +17,8 @@ fio_response_content_type(FioResponse *self, PyObject **value)
     return fio_response_find_field(self, "Content-Type", value);
 }
 
-int
-fio_response_set_content_type(FioResponse *self, PyObject *value)
+static int
+response_set_content_type(FioResponse *self, FIO_STEALS PyObject *value)
 {
     if (value == NULL) {
         return -1;
@@ -127,7 +127,7 @@ fio_response_put_content_type(FioResponse *self, PyObject *value, void *Py_UNUSE
     Py_XDECREF(charset);
     Py_XDECREF(type);
     Py_XDECREF(owner);
-    return fio_response_set_content_type(self, joined);
+    return response_set_content_type(self, joined);
 }
 
 int
@@ -160,7 +160,7 @@ fio_response_put_charset(FioResponse *self, PyObject *value, void *Py_UNUSED(clo
     Py_DECREF(type);
     Py_XDECREF(charset);
     Py_XDECREF(owner);
-    return fio_response_set_content_type(self, joined);
+    return response_set_content_type(self, joined);
 }
 
 /* -- text -----------------------------------------------------------------------------------------

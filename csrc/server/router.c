@@ -291,6 +291,30 @@ check_method(PyObject *method)
     return 0;
 }
 
+static PyObject *
+router_add_path(FioRouter *self, fio_entry_kind kind, const fio_params *spec, PyObject *const *args,
+                Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *values[ARG_COUNT] = {NULL, NULL, NULL, Py_None, Py_None, Py_False, Py_None};
+    if (fio_args_parse(spec, args, nargs, kwnames, values) < 0
+        || check_method(values[ARG_METHOD]) < 0) {
+        return NULL;
+    }
+    fio_entry *entry = entry_new(kind, values[ARG_PATH]);
+    if (entry == NULL) {
+        return NULL;
+    }
+    PyObject *names = kind == FIO_ENTRY_PREFIX ? Py_BuildValue("(O)", self->st->str_filename)
+                                               : entry_compile(entry, values[ARG_PATTERN]);
+    if (names == NULL) {
+        entry_free(entry);
+        return NULL;
+    }
+    PyObject *route = router_add_entry(self, entry, names, values);
+    Py_DECREF(names);
+    return route;
+}
+
 PyDoc_STRVAR(router_add_doc,
              "add($self, method, path, handler, *, info=None, app=None, signals=False,\n"
              "    pattern=None)\n--\n\n"
@@ -305,23 +329,7 @@ router_add(FioRouter *self, PyObject *const *args, Py_ssize_t nargs, PyObject *k
     static const char *const params[] = {"method", "path",    "handler", "info",
                                          "app",    "signals", "pattern", NULL};
     static const fio_params spec = {"add", params, 3, 3};
-    PyObject *values[ARG_COUNT] = {NULL, NULL, NULL, Py_None, Py_None, Py_False, Py_None};
-    if (fio_args_parse(&spec, args, nargs, kwnames, values) < 0
-        || check_method(values[ARG_METHOD]) < 0) {
-        return NULL;
-    }
-    fio_entry *entry = entry_new(FIO_ENTRY_PLAIN, values[ARG_PATH]);
-    if (entry == NULL) {
-        return NULL;
-    }
-    PyObject *names = entry_compile(entry, values[ARG_PATTERN]);
-    if (names == NULL) {
-        entry_free(entry);
-        return NULL;
-    }
-    PyObject *route = router_add_entry(self, entry, names, values);
-    Py_DECREF(names);
-    return route;
+    return router_add_path(self, FIO_ENTRY_PLAIN, &spec, args, nargs, kwnames);
 }
 
 PyDoc_STRVAR(router_add_prefix_doc,
@@ -334,23 +342,7 @@ router_add_prefix(FioRouter *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     static const char *const params[] = {"method", "prefix",  "handler", "info",
                                          "app",    "signals", NULL};
     static const fio_params spec = {"add_prefix", params, 3, 3};
-    PyObject *values[ARG_COUNT] = {NULL, NULL, NULL, Py_None, Py_None, Py_False, Py_None};
-    if (fio_args_parse(&spec, args, nargs, kwnames, values) < 0
-        || check_method(values[ARG_METHOD]) < 0) {
-        return NULL;
-    }
-    fio_entry *entry = entry_new(FIO_ENTRY_PREFIX, values[ARG_PATH]);
-    if (entry == NULL) {
-        return NULL;
-    }
-    PyObject *names = Py_BuildValue("(O)", self->st->str_filename);
-    if (names == NULL) {
-        entry_free(entry);
-        return NULL;
-    }
-    PyObject *route = router_add_entry(self, entry, names, values);
-    Py_DECREF(names);
-    return route;
+    return router_add_path(self, FIO_ENTRY_PREFIX, &spec, args, nargs, kwnames);
 }
 
 static int

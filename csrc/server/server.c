@@ -16,8 +16,9 @@
 /* One line about refused requests in that time: a flood of them must not become a flood of log. */
 #define COMPLAINT_INTERVAL SECOND
 
-int64_t
-fio_server_now(void)
+/* CLOCK_MONOTONIC_COARSE in nanoseconds: a few milliseconds behind, and free. */
+static int64_t
+server_now(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail for a known clock */
@@ -88,7 +89,7 @@ static void
 server_sweep(FioServer *server)
 {
     server->timer_when = 0;
-    const int64_t now = fio_server_now();
+    const int64_t now = server_now();
     for (int what = 0; what < FIO_WAITS; what++) {
         fio_node *list = &server->waits[what];
         while (!fio_list_is_empty(list)) {
@@ -157,7 +158,7 @@ server_arm(FioServer *server, int64_t when)
             result = none == NULL ? -1 : 0;
         }
         if (result == 0) {
-            result = server_arm_foreign(server, when - fio_server_now());
+            result = server_arm_foreign(server, when - server_now());
         }
     }
     else {
@@ -197,7 +198,7 @@ fio_server_wait(FioServer *server, FioConn *conn, fio_wait what)
     if (what == FIO_WAIT_NONE || server->timeouts[what] == 0) {
         return;
     }
-    conn->deadline = fio_server_now() + server->timeouts[what];
+    conn->deadline = server_now() + server->timeouts[what];
     fio_list_append(&server->waits[what], &conn->waiting);
     if (FIO_UNLIKELY(server->timer_when == 0 || conn->deadline < server->timer_when)) {
         server_arm(server, conn->deadline);
@@ -349,7 +350,7 @@ peer_of(const FioConn *conn)
 void
 fio_server_log_refused(FioServer *server, FioConn *conn, int status, const char *reason)
 {
-    const int64_t now = fio_server_now();
+    const int64_t now = server_now();
     server->access.refused++;
     if (server->complained != 0 && now - server->complained < COMPLAINT_INTERVAL) {
         server->uncomplained++;

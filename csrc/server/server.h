@@ -83,9 +83,6 @@ fio_server_has_task_factory(const FioServer *server)
     return server->own_loop->task_factory != NULL && server->own_loop->task_factory != Py_None;
 }
 
-/* CLOCK_MONOTONIC_COARSE in nanoseconds: a few milliseconds behind, and free. */
-int64_t fio_server_now(void);
-
 /* Takes the running loop for its own when it has none yet; another loop than before is refused.
  * 0, or -1 with an exception set. */
 FIO_MUST_CHECK int fio_server_bind(FioServer *server);
