@@ -11,7 +11,6 @@ import asyncio
 import concurrent.futures
 import errno
 import inspect
-import selectors
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from . import _core, addresses, fork, nested
 from .endpoints import Endpoints
 from .log import logger
 from .metrics import LoopMetrics
+from .selector import WatchedFiles, is_plain
 
 __all__ = ["Loop"]
 
@@ -171,6 +171,19 @@ class Loop(_core.Loop, Endpoints):
         """The open transport that asyncio's own code has made for a descriptor, if any."""
         transport = self._transports.get(fd)
         return None if transport is None or transport.is_closing() else transport
+
+    def _selects_elsewhere(self) -> bool:
+        """Whether turns have to wait by ``_selector.select()``, which is not ours any more."""
+        selector = self.__dict__.get("_selector")  # it is asked before there is one
+        return selector is not None and not is_plain(selector)
+
+    def _process_events(self, event_list: Any) -> None:
+        """Do what has to be done for what ``_selector.select()`` has returned."""
+        for key, mask in event_list:
+            if key.data is None:
+                self._found(key.fd, mask)
+            else:
+                super()._process_events([(key, mask)])
 
     def _forget_parent(self) -> None:
         """In a forked child: let go of what belongs to the parent's threads and signals."""
@@ -386,35 +399,6 @@ if hasattr(coroutines, "_iscoroutinefunction"):
     is_coroutine_function: Callable[[Any], bool] = coroutines._iscoroutinefunction
 else:
     is_coroutine_function = coroutines.iscoroutinefunction
-
-
-class WatchedFiles:
-    """What stands in for a selector: asyncio's transports ask theirs what it is watching."""
-
-    def __init__(self, loop: Loop) -> None:
-        self._loop = weakref.ref(loop)
-
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        """As ``selectors.BaseSelector.get_key``; KeyError for what is not watched."""
-        loop = self._loop()
-        events = 0 if loop is None else loop._watched(fileobj)
-        if not events:
-            raise KeyError(f"{fileobj!r} is not registered")
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        return selectors.SelectorKey(fileobj, fd, events, None)
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        """Not to be called: the loop waits in C. It is there for those who look for it."""
-        raise NotImplementedError("the loop waits for its files by itself")
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """As ``selectors.BaseSelector.unregister``; KeyError for what is not watched."""
-        key = self.get_key(fileobj)
-        loop = self._loop()
-        assert loop is not None  # it has answered get_key()
-        loop._remove_reader(key.fd)
-        loop._remove_writer(key.fd)
-        return key
 
 
 def ignore_signal(signum: int, frame: Any) -> None:

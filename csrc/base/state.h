@@ -65,6 +65,7 @@
     X(POST)                   \
     X(PUT)                    \
     X(Task)                   \
+    X(__class__)              \
     X(__http_response__)      \
     X(__repr__)               \
     X(_advance)               \
@@ -72,16 +73,20 @@
     X(_call_connection_lost)  \
     X(_call_eof_received)     \
     X(_callback_failed)       \
+    X(_clock_resolution)      \
     X(_control_app_writing)   \
     X(_control_ssl_reading)   \
     X(_detach)                \
     X(_flush)                 \
     X(_make_payload)          \
+    X(_process_events)        \
     X(_repr_info)             \
     X(_resume)                \
+    X(_run_once)              \
+    X(_selector)              \
+    X(_selects_elsewhere)     \
     X(_ssl_protocol)          \
     X(_sslobj)                \
-    X(_run_once)              \
     X(_start)                 \
     X(_start_shutdown)        \
     X(_tick)                  \
@@ -131,6 +136,7 @@
     X(items)                  \
     X(loop)                   \
     X(message)                \
+    X(monotonic)              \
     X(name)                   \
     X(on_body)                \
     X(on_chunk_complete)      \
@@ -155,6 +161,7 @@
     X(result)                 \
     X(resume_reading)         \
     X(resume_writing)         \
+    X(select)                 \
     X(sendto)                 \
     X(set_exception)          \
     X(set_result)             \

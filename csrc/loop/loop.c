@@ -9,6 +9,7 @@
 #include "loop/overrides.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/select.h"
 #include "loop/signal.h"
 #include "loop/threads.h"
 #include "loop/timer.h"
@@ -82,9 +83,8 @@ loop_has_work(FioLoop *loop)
            || fio_watches_closing(loop);
 }
 
-/* A poll that may take a while: other threads run Python meanwhile. */
-static void
-loop_poll_blocking(FioLoop *loop, int milliseconds)
+void
+fio_loop_wait(FioLoop *loop, int milliseconds)
 {
     if (FIO_UNLIKELY(!fio_watches_reachable(loop))) {
         bool brief = milliseconds > 0 && milliseconds < LOOP_UNREACHABLE_WAIT;
@@ -117,7 +117,12 @@ loop_skips_poll(FioLoop *loop)
 static void
 loop_poll(FioLoop *loop)
 {
-    if (loop_has_work(loop)) {
+    if (FIO_UNLIKELY(loop->foreign_select)) {
+        loop->ready_first = false;
+        fio_metrics_poll(loop, fio_loop_now());
+        fio_select_turn(loop, loop_has_work(loop));
+    }
+    else if (loop_has_work(loop)) {
         if (loop_skips_poll(loop)) {
             return;
         }
@@ -128,7 +133,8 @@ loop_poll(FioLoop *loop)
         fio_metrics_poll(loop, now);
         int wait = loop->timers.size == 0
                        ? -1
-                       : fio_timer_wait(loop, loop->foreign_time ? fio_timer_clock(loop) : now);
+                       : fio_timer_wait(loop,
+                                        fio_timer_is_foreign(loop) ? fio_timer_clock(loop) : now);
         if (loop->fatal != NULL) {
             return;
         }
@@ -136,7 +142,7 @@ loop_poll(FioLoop *loop)
             fio_watches_poll(loop, 0);
         }
         else {
-            loop_poll_blocking(loop, wait);
+            fio_loop_wait(loop, wait);
         }
     }
     loop->unpolled_turns = 0;
@@ -179,7 +185,7 @@ loop_turn(FioLoop *loop)
         return;
     }
     if (loop->timers.size > 0 && loop->fatal == NULL) {
-        int64_t now = fio_timer_clock(loop);
+        int64_t now = fio_timer_due(loop);
         fio_metrics_timers(loop, now);
         fio_timers_fire(loop, now);
     }

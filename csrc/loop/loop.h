@@ -101,6 +101,7 @@ struct FioLoop {
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
     PyObject *kwnames_loop;        /* owned: ("loop",) */
+    PyObject *found;               /* borrowed: what select() has found so far, or NULL */
     PyObject *latest;              /* borrowed: the last handle made outside of a run, or NULL */
     PyObject *to_end;              /* handles without references that wait to be freed, or NULL */
     unsigned int ending;           /* handles being freed on the stack */
@@ -125,6 +126,7 @@ struct FioLoop {
     bool foreign_time;    /* time() is not ours: overridden, or set on the instance or the class */
     bool foreign_call_at; /* the same of call_at() */
     bool foreign_turn;    /* the same of _run_once() */
+    bool foreign_select;  /* the same of _selector.select() */
     unsigned int class_version;  /* of the loop's class when that was looked at (overrides.h) */
     unsigned int socket_version; /* of socket.socket when that was looked at (sock.c) */
     bool socket_plain;           /* its methods are the socket module's own */
@@ -142,6 +144,9 @@ void fio_crossing_wake(FioLoop *loop);
 /* The next turn has something to do. Who comes here while the loop is in a poll is another thread:
  * it should not, but on asyncio what it asks for is done. */
 void fio_loop_changed(FioLoop *loop);
+
+/* A poll that may wait so many milliseconds (-1: without end), while other threads run Python. */
+void fio_loop_wait(FioLoop *loop, int milliseconds);
 
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);

@@ -4,7 +4,7 @@
 /* What loop.metrics() tells: counters and times that the turn keeps anyway, put together when
  * somebody asks. */
 
-#include "loop/loop.h"
+#include "loop/timer.h"
 
 /* METH_NOARGS: the numbers of fastaio.LoopMetrics in their order, as a tuple. */
 PyObject *fio_metrics_read(FioLoop *loop, PyObject *unused);
@@ -33,7 +33,7 @@ static inline void
 fio_metrics_timers(FioLoop *loop, int64_t now)
 {
     int64_t when = loop->timers.items[0].when;
-    if (when <= now && now - when > loop->metrics.late && !loop->foreign_time) {
+    if (when <= now && now - when > loop->metrics.late && !fio_timer_is_foreign(loop)) {
         loop->metrics.late = now - when;
     }
 }

@@ -20,6 +20,20 @@ overrides_differ(FioLoop *loop, PyObject *name, PyCFunction ours)
     return !same;
 }
 
+/* 1: the loop waits by another select() than ours, 0, or -1. */
+static int
+overrides_select(FioLoop *loop)
+{
+    if (Py_IS_TYPE(loop, loop->st->LoopType)) {
+        return 0; /* which has no selector */
+    }
+    PyObject *answer = PyObject_CallMethodNoArgs((PyObject *)loop,
+                                                 loop->st->str__selects_elsewhere);
+    int elsewhere = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    return elsewhere;
+}
+
 int
 fio_overrides_look(FioLoop *loop)
 {
@@ -31,12 +45,14 @@ fio_overrides_look(FioLoop *loop)
     int turn = call_at < 0
                    ? -1
                    : overrides_differ(loop, st->str__run_once, (PyCFunction)fio_loop_run_once);
-    if (turn < 0) {
+    int select = turn < 0 ? -1 : overrides_select(loop);
+    if (select < 0) {
         return -1;
     }
     loop->foreign_time = time > 0;
     loop->foreign_call_at = call_at > 0;
     loop->foreign_turn = turn > 0;
+    loop->foreign_select = select > 0;
     loop->class_version = Py_TYPE(loop)->tp_version_tag;
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/schedule.h"
+#include "loop/select.h"
 #include "loop/signal.h"
 #include "loop/sock.h"
 #include "loop/threads.h"
@@ -332,11 +333,14 @@ loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
         return -1;
     }
     fio_state *st = self->st;
-    if (PyUnicode_Compare(name, st->str_time) != 0 && PyUnicode_Compare(name, st->str_call_at) != 0
-        && PyUnicode_Compare(name, st->str__run_once) != 0) {
-        return 0;
+    PyObject *const replaceable[] = {st->str_time, st->str_call_at, st->str__run_once,
+                                     st->str__selector, st->str___class__};
+    for (size_t i = 0; i < sizeof(replaceable) / sizeof(replaceable[0]); i++) {
+        if (PyUnicode_Compare(name, replaceable[i]) == 0) {
+            return fio_overrides_look(self);
+        }
     }
-    return fio_overrides_look(self);
+    return 0;
 }
 
 #define LOOP_MEMBER(name) (void *)(intptr_t)offsetof(FioLoop, name)
@@ -500,9 +504,21 @@ PyDoc_STRVAR(loop_sock_sendall_doc,
              "Send all of a bytes-like object; await it (asyncio.loop.sock_sendall).\n\n"
              "Raises OSError, after which it is not known how much was sent.");
 
+PyDoc_STRVAR(loop_poll_doc, "_poll($self, timeout, /)\n"
+                            "--\n\n"
+                            "Wait for files; [(fd, events)], for _found() to deal with.");
+
+PyDoc_STRVAR(loop_found_doc, "_found($self, fd, events, /)\n"
+                             "--\n\n"
+                             "Do what has to be done for what _poll() has found.");
+
+PyDoc_STRVAR(loop_watches_doc, "_watches($self, /)\n"
+                               "--\n\n"
+                               "The same of all that is watched, as a list.");
+
 PyDoc_STRVAR(loop_watched_doc, "_watched($self, fd, /)\n"
                                "--\n\n"
-                               "What fd is watched for: 1 reading, 2 writing, 3 both, 0 neither.");
+                               "How fd is watched: (fd, events, file, reader, writer), or None.");
 
 PyDoc_STRVAR(loop_signal_wakeup_fd_doc, "_signal_wakeup_fd($self, /)\n"
                                         "--\n\n"
@@ -553,9 +569,11 @@ static PyMethodDef loop_methods[] = {
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_readers_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
+    {"_found", FIO_METHOD(fio_select_found), METH_FASTCALL, loop_found_doc},
     {"_metrics", (PyCFunction)fio_metrics_read, METH_NOARGS, loop_metrics_doc},
     {"_new_handle", FIO_METHOD(fio_schedule_new_handle), METH_FASTCALL | METH_KEYWORDS,
      loop_new_handle_doc},
+    {"_poll", (PyCFunction)fio_select_poll, METH_O, loop_poll_doc},
     {"_remove_reader", (PyCFunction)fio_readers_remove_reader_unchecked, METH_O,
      loop_remove_reader_doc},
     {"_remove_writer", (PyCFunction)fio_readers_remove_writer_unchecked, METH_O,
@@ -568,6 +586,7 @@ static PyMethodDef loop_methods[] = {
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},
     {"_watched", (PyCFunction)fio_readers_watched, METH_O, loop_watched_doc},
+    {"_watches", (PyCFunction)fio_readers_watches, METH_NOARGS, loop_watches_doc},
     {"_write_to_self", (PyCFunction)loop_write_to_self, METH_NOARGS, loop_write_to_self_doc},
     {"add_reader", FIO_METHOD(fio_readers_add_reader), METH_FASTCALL | METH_KEYWORDS,
      loop_add_reader_doc},

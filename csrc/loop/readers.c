@@ -436,6 +436,24 @@ fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_
     return readers_add_unchecked(loop, &writing_side, args, nargs);
 }
 
+/* (fd, events, file, reader, writer) of a watch. */
+static PyObject *
+readers_describe(fio_watch *watch)
+{
+    const fio_poller *self = watch->on_ready == poller_on_ready
+                                 ? FIO_CONTAINER_OF(watch, fio_poller, watch)
+                                 : NULL;
+    bool has_file = self != NULL && self->file != NULL;
+    PyObject *file = has_file ? Py_NewRef(self->file) : PyLong_FromLong(watch->fd);
+    PyObject *reader = self != NULL ? (PyObject *)self->reader : NULL;
+    PyObject *writer = self != NULL ? (PyObject *)self->writer : NULL;
+    if (file == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("(iiNOO)", watch->fd, watch->events, file,
+                         reader == NULL ? Py_None : reader, writer == NULL ? Py_None : writer);
+}
+
 PyObject *
 fio_readers_watched(FioLoop *loop, PyObject *file)
 {
@@ -443,8 +461,33 @@ fio_readers_watched(FioLoop *loop, PyObject *file)
     if (fd < 0) {
         return NULL;
     }
-    const fio_watch *watch = loop->closed ? NULL : fio_watch_of(loop, fd);
-    return PyLong_FromLong(watch == NULL ? 0 : watch->events);
+    fio_watch *watch = loop->closed ? NULL : fio_watch_of(loop, fd);
+    if (watch == NULL || watch->events == 0) {
+        Py_RETURN_NONE;
+    }
+    return readers_describe(watch);
+}
+
+static int
+readers_list(fio_watch *watch, void *list)
+{
+    if (watch->events == 0) {
+        return 0;
+    }
+    PyObject *item = readers_describe(watch);
+    int result = item == NULL ? -1 : PyList_Append(list, item);
+    Py_XDECREF(item);
+    return result;
+}
+
+PyObject *
+fio_readers_watches(FioLoop *loop, PyObject *Py_UNUSED(unused))
+{
+    PyObject *list = PyList_New(0);
+    if (list != NULL && !loop->closed && fio_watches_visit(loop, readers_list, list) < 0) {
+        Py_CLEAR(list);
+    }
+    return list;
 }
 
 typedef struct {

@@ -26,8 +26,12 @@ PyObject *fio_readers_remove_writer_unchecked(FioLoop *loop, PyObject *file);
 /* METH_O: RuntimeError where a transport of the loop uses the descriptor. */
 PyObject *fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file);
 
-/* METH_O: (fd). What it is watched for: 1 to read, 2 to write, 3 both, 0 neither. */
+/* METH_O: (fd). How it is watched: (fd, events, file, reader, writer), or None. The file is the
+ * number and the handles are None where they are not add_reader()'s and add_writer()'s. */
 PyObject *fio_readers_watched(FioLoop *loop, PyObject *file);
+
+/* METH_NOARGS: the list of these. */
+PyObject *fio_readers_watches(FioLoop *loop, PyObject *unused);
 
 /* Registers `handle` for a sock_ call (event: one of UV_READABLE and UV_WRITABLE), in place of what
  * was registered; RuntimeError where a transport uses the descriptor. */

@@ -45,7 +45,7 @@ fio_timer_time(FioLoop *Py_UNUSED(loop), PyObject *Py_UNUSED(unused))
 double
 fio_timer_clock_seconds(FioLoop *loop)
 {
-    if (FIO_LIKELY(!loop->foreign_time)) {
+    if (!fio_timer_is_foreign(loop)) {
         return (double)fio_loop_now() * 1e-9;
     }
     PyObject *now = PyObject_CallMethodNoArgs((PyObject *)loop, loop->st->str_time);
@@ -60,7 +60,7 @@ fio_timer_clock_seconds(FioLoop *loop)
 int64_t
 fio_timer_clock(FioLoop *loop)
 {
-    if (FIO_LIKELY(!loop->foreign_time)) {
+    if (!fio_timer_is_foreign(loop)) {
         return fio_loop_now();
     }
     double seconds = fio_timer_clock_seconds(loop);
@@ -69,6 +69,34 @@ fio_timer_clock(FioLoop *loop)
         return 0;
     }
     return fio_timer_nanoseconds(seconds);
+}
+
+int64_t
+fio_timer_due(FioLoop *loop)
+{
+    if (!fio_timer_is_foreign(loop)) {
+        return fio_loop_now();
+    }
+    double now = fio_timer_clock_seconds(loop);
+    PyObject *resolution = now == -1.0 && PyErr_Occurred()
+                               ? NULL
+                               : PyObject_GetAttr((PyObject *)loop,
+                                                  loop->st->str__clock_resolution);
+    double seconds = resolution == NULL ? 0.0 : PyFloat_AsDouble(resolution);
+    Py_XDECREF(resolution);
+    if (PyErr_Occurred()) {
+        fio_report_fatal(loop);
+        return INT64_MIN;
+    }
+    return fio_timer_nanoseconds(now + seconds);
+}
+
+double
+fio_timer_first(const FioLoop *loop)
+{
+    const fio_timer_entry *first = &loop->timers.items[0];
+    PyObject *handle = fio_timer_handle_of(first->timer);
+    return handle == NULL ? (double)first->when * 1e-9 : ((FioTimerHandle *)handle)->when;
 }
 
 int64_t

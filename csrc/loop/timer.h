@@ -16,6 +16,20 @@ int64_t fio_timer_nanoseconds(double seconds);
  * exception of the latter ends the run. */
 int64_t fio_timer_clock(FioLoop *loop);
 
+/* Whether it is not our clock. */
+static inline bool
+fio_timer_is_foreign(const FioLoop *loop)
+{
+    return FIO_UNLIKELY(loop->foreign_time);
+}
+
+/* The time up to which timers are due: of another's clock it is what loop._clock_resolution adds
+ * to it, as asyncio's turn does. */
+int64_t fio_timer_due(FioLoop *loop);
+
+/* When the first timer is due, in seconds; there is one. */
+double fio_timer_first(const FioLoop *loop);
+
 /* The same in seconds for call_later(); -1.0 with an exception set. */
 double fio_timer_clock_seconds(FioLoop *loop);
 

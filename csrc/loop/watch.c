@@ -4,6 +4,7 @@
 #include "loop/watch.h"
 
 #include "loop/report.h"
+#include "loop/select.h"
 #include "loop/threads.h"
 
 static void
@@ -69,6 +70,10 @@ void
 fio_watch_happened(fio_watch *watch, int events)
 {
     FioLoop *loop = watch->loop;
+    if (FIO_UNLIKELY(loop->found != NULL)) {
+        fio_select_note(loop, watch->fd, events);
+        return;
+    }
     /* Other threads' calls until now were made before this event was seen. */
     if (fio_crossing_drain(loop) < 0) {
         fio_report_fatal(loop);

@@ -1,0 +1,104 @@
+"""``loop._selector``: what stands in for a selector. The loop waits in C and does not ask it, unless
+a program has put a ``select()`` of its own in place of this one, as clocks for tests do.
+"""
+
+from __future__ import annotations
+
+import selectors
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+__all__ = ["WatchedFiles", "is_plain"]
+
+
+class WatchedFiles(selectors.BaseSelector):
+    """The files that a loop watches, as asyncio's transports and other programs look at them."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = weakref.ref(loop)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self._changed(name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._changed(name)
+
+    def _changed(self, name: str) -> None:
+        """Have the loop look who waits, where that may be somebody else now."""
+        loop = self._loop()
+        if name == "select" and loop is not None and loop.__dict__.get("_selector") is self:
+            loop._selector = self
+
+    def _keys(self) -> dict[int, selectors.SelectorKey]:
+        loop = self._loop()
+        return {} if loop is None else {item[0]: key_of(*item) for item in loop._watches()}
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """As ``selectors.BaseSelector.select``: what it returns, the loop has not dealt with.
+
+        Raises RuntimeError where the loop is another thread's or closed.
+        """
+        loop = self._loop()
+        found = [] if loop is None else loop._poll(timeout)
+        keys = self._keys() if found else {}
+        woken = key_of(-1, selectors.EVENT_READ, -1, None, None)
+        return [(keys.get(fd, woken), events) for fd, events in found]
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As ``selectors.BaseSelector.get_key``; KeyError for what is not watched."""
+        loop = self._loop()
+        watched = None if loop is None else loop._watched(fileobj)
+        if watched is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        return key_of(*watched)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """As ``selectors.BaseSelector.get_map``: what is watched now."""
+        return WatchedMap(self._keys())
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """NotImplementedError: ``loop.add_reader()`` and ``loop.add_writer()`` do that."""
+        raise NotImplementedError("use add_reader() and add_writer() of the loop")
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """As ``selectors.BaseSelector.unregister``; KeyError for what is not watched."""
+        key = self.get_key(fileobj)
+        loop = self._loop()
+        assert loop is not None  # it has answered get_key()
+        loop._remove_reader(key.fd)
+        loop._remove_writer(key.fd)
+        return key
+
+
+class WatchedMap(dict[Any, selectors.SelectorKey]):
+    """Keys by descriptor, found by objects with fileno() too."""
+
+    def __missing__(self, fileobj: Any) -> selectors.SelectorKey:
+        if not isinstance(fileobj, int) and hasattr(fileobj, "fileno"):
+            return self[fileobj.fileno()]
+        raise KeyError(f"{fileobj!r} is not registered")
+
+    def __contains__(self, fileobj: object) -> bool:
+        if not isinstance(fileobj, int) and hasattr(fileobj, "fileno"):
+            fileobj = fileobj.fileno()
+        return super().__contains__(fileobj)
+
+
+def key_of(fd: int, events: int, file: Any, reader: Any, writer: Any) -> selectors.SelectorKey:
+    """The data are the handles of reader and writer, or None: a transport's, which has none."""
+    data = None if reader is None and writer is None else (reader, writer)
+    return selectors.SelectorKey(file, fd, events, data)
+
+
+PLAIN = WatchedFiles.select
+
+
+def is_plain(selector: Any) -> bool:
+    """Whether its select() is the one above."""
+    return getattr(selector.select, "__func__", None) is PLAIN

@@ -1,0 +1,311 @@
+"""Loops that a test has given another clock or another wait: ``loop._selector.select()`` replaced, as
+looptime and aiotools do it, ``time.monotonic()`` replaced, as freezegun does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+import signal
+import threading
+import time
+from unittest import mock
+
+import pytest
+
+import fastaio
+
+
+class Clock:
+    """Time passes when the loop would wait for it."""
+
+    def __init__(self, loop):
+        self.now = 0.0
+        self.timeouts = []
+        self.patches = [
+            mock.patch.object(
+                loop._selector, "select", functools.partial(self.select, loop._selector.select)
+            ),
+            mock.patch.object(loop, "_clock_resolution", 0.001),
+            mock.patch.object(loop, "time", lambda: self.now),
+        ]
+
+    def select(self, original, timeout):
+        self.timeouts.append(timeout)
+        if timeout:
+            self.now += timeout
+        return original(None if timeout is None else 0)
+
+    def __enter__(self):
+        for patch in self.patches:
+            patch.start()
+        return self
+
+    def __exit__(self, *exc):
+        for patch in reversed(self.patches):
+            patch.stop()
+
+
+async def waits(delay):
+    await asyncio.sleep(delay)
+    return asyncio.get_running_loop().time()
+
+
+def test_time_passes_at_once(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        begun = time.monotonic()
+        with Clock(loop) as clock:
+            assert await waits(3600.1) == 3600.1
+            assert await asyncio.gather(waits(20), waits(10)) == [3620.1, 3610.1]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(5):
+                    await asyncio.sleep(100)
+        assert time.monotonic() - begun < 10
+        # the real clock again
+        assert abs(loop.time() - time.monotonic()) < 1
+        before = len(clock.timeouts)
+        await asyncio.sleep(0.001)
+        assert len(clock.timeouts) == before
+
+    run(main())
+
+
+def test_timeouts_are_those_of_asyncio(loop):
+    with Clock(loop) as clock:
+        loop.call_later(2.5, loop.call_soon, loop.stop)
+        loop.call_soon(int)
+        loop.run_forever()
+        assert clock.timeouts == [0, 2.5, 0]
+        clock.timeouts.clear()
+        loop.call_later(7 * 86400, loop.stop)
+        loop.call_later(-1, int)
+        loop.run_forever()
+        assert clock.timeouts[:3] == [0, 86400, 86400]
+        clock.timeouts.clear()
+        threading.Timer(0.01, loop.call_soon_threadsafe, [loop.stop]).start()
+        loop.run_forever()
+        assert clock.timeouts[0] is None
+        assert 0 < len(clock.timeouts) <= 3
+
+
+def test_files_are_served_meanwhile(run):
+    async def serve(reader, writer):
+        writer.write(await reader.readline())
+        await asyncio.sleep(50)
+        writer.write(b"late\n")
+        writer.close()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        # Time does not pass while something is on its way.
+        original = loop._selector.select
+
+        def select(timeout):
+            found = original(0.05 if timeout else timeout)
+            if timeout and not found:
+                now[0] += timeout
+            return found
+
+        now = [5.0]
+        with (
+            mock.patch.object(loop._selector, "select", select),
+            mock.patch.object(loop, "time", lambda: now[0]),
+        ):
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"early\n")
+            assert await reader.readline() == b"early\n"
+            assert loop.time() == 5
+            assert await reader.read() == b"late\n"
+            assert loop.time() == 55
+            writer.close()
+            await writer.wait_closed()
+            server.close()
+            assert await loop.run_in_executor(None, int) == 0
+
+    run(main())
+
+
+def test_what_select_returns_is_what_happens(loop, pair):
+    """Files that the program keeps back wait; those that it makes up are served."""
+    seen = []
+    ours, theirs = pair
+    loop.add_reader(ours, lambda: seen.append(ours.recv(9)))
+    loop.add_writer(theirs, seen.append, "writable")
+    theirs.send(b"x")
+    original = loop._selector.select
+    found = []
+
+    def keep_back(timeout):
+        found.extend(original(0))
+        return []
+
+    with mock.patch.object(loop._selector, "select", keep_back):
+        loop.call_soon(loop.call_soon, loop.stop)
+        loop.run_forever()
+    assert seen == []
+    assert {(key.fileobj, key.fd, mask) for key, mask in found} == {
+        (ours, ours.fileno(), selectors.EVENT_READ),
+        (theirs, theirs.fileno(), selectors.EVENT_WRITE),
+    }
+    key = next(key for key, _ in found if key.fileobj is theirs)
+    with mock.patch.object(loop._selector, "select", lambda timeout: [(key, key.events)]):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    assert seen == ["writable"]
+    loop.remove_writer(theirs)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == ["writable", b"x"]
+    loop.remove_reader(ours)
+
+
+def test_select_called_by_the_program(loop, pair):
+    ours, theirs = pair
+    loop.add_reader(ours, print)
+    assert loop._selector.select(0) == []
+    begun = time.monotonic()
+    assert loop._selector.select(0.02) == []
+    assert time.monotonic() - begun >= 0.02
+    theirs.send(b"x")
+    [(key, mask)] = loop._selector.select(timeout=None)
+    assert (key.fileobj, mask) == (ours, selectors.EVENT_READ)
+    loop.remove_reader(ours)
+    with pytest.raises(TypeError):
+        loop._selector.select("soon")
+
+
+def test_what_select_raises_ends_the_run(loop):
+    with mock.patch.object(loop._selector, "select", side_effect=OSError("gone")):
+        with pytest.raises(OSError, match="gone"):
+            loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop)))
+
+
+def test_a_signal_ends_a_wait_of_the_programs_own(loop):
+    class HeardError(Exception):
+        pass
+
+    def hear(signum, frame):
+        raise HeardError
+
+    original = loop._selector.select
+    before = signal.signal(signal.SIGALRM, hear)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with mock.patch.object(loop._selector, "select", lambda timeout: original(20)):
+            with pytest.raises(HeardError):
+                loop.run_forever()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_another_selector_takes_its_place(loop):
+    class Counting:
+        def __init__(self, selector):
+            self.selector = selector
+            self.waits = 0
+
+        def select(self, timeout):
+            self.waits += 1
+            return self.selector.select(timeout)
+
+        def __getattr__(self, name):
+            return getattr(self.selector, name)
+
+    selector = loop._selector
+    loop._selector = counting = Counting(selector)
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert counting.waits >= 2
+    loop._selector = selector
+    waits = counting.waits
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert counting.waits == waits
+
+
+def test_select_of_the_class_replaced(loop):
+    kind = type(loop._selector)
+    waits = []
+    original = kind.select
+
+    def select(self, timeout=None):
+        waits.append(timeout)
+        return original(self, timeout)
+
+    with mock.patch.object(kind, "select", select):
+        loop.run_until_complete(asyncio.sleep(0.001))
+    assert len(waits) >= 2
+
+
+def test_the_class_of_a_loop_replaced_while_it_runs(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        kind = type(loop)
+
+        class Later(kind):
+            def time(self):
+                return super().time() + 1000
+
+        fired = loop.create_future()
+        loop.call_later(600, fired.set_result, None)
+        loop.__class__ = Later
+        await asyncio.wait_for(fired, None)
+        loop.__class__ = kind
+        assert abs(loop.time() - time.monotonic()) < 1
+
+    run(main())
+
+
+def test_process_events_is_a_method(loop):
+    calls = []
+    original = loop._process_events
+
+    def process(events):
+        calls.append(events)
+        original(events)
+
+    select = loop._selector.select
+    with (
+        mock.patch.object(loop, "_process_events", process),
+        mock.patch.object(loop._selector, "select", lambda timeout: select(timeout)),
+    ):
+        loop.run_until_complete(asyncio.sleep(0.001))
+    assert len(calls) >= 2
+
+
+def test_the_map_of_what_is_watched(loop, pair):
+    ours, theirs = pair
+    loop.add_reader(ours, print)
+    keys = loop._selector.get_map()
+    assert ours in keys and ours.fileno() in keys and theirs not in keys
+    key = keys[ours]
+    assert key == loop._selector.get_key(ours) == keys[ours.fileno()]
+    assert (key.fileobj, key.fd, key.events) == (ours, ours.fileno(), selectors.EVENT_READ)
+    reader, writer = key.data
+    assert isinstance(reader, asyncio.Handle) and writer is None
+    with pytest.raises(KeyError):
+        keys[theirs]
+    assert isinstance(loop._selector, selectors.BaseSelector)
+    loop.remove_reader(ours)
+    assert ours not in loop._selector.get_map()
+    with pytest.raises(KeyError):
+        loop._selector.get_key(ours)
+
+
+def test_select_by_another_thread_is_refused():
+    """asyncio's takes what it finds away from the loop."""
+
+    async def main():
+        selector = asyncio.get_running_loop()._selector
+        with pytest.raises(RuntimeError):
+            await asyncio.to_thread(selector.select, 0)
+
+    fastaio.run(main())
+    loop = fastaio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError):
+        loop._selector.select(0)
+    with pytest.raises(NotImplementedError):
+        loop._selector.register(0, selectors.EVENT_READ)
