@@ -6,6 +6,7 @@
 #include "base/context.h"
 #include "base/gc.h"
 #include "http/py_http.h"
+#include "loop/clock.h"
 #include "loop/loop.h"
 #include "net/link.h"
 #include "net/listener.h"
@@ -71,7 +72,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 static int
 module_clear(PyObject *module)
 {
-    return fio_state_clear(fio_state_of_module(module));
+    fio_state *st = fio_state_of_module(module);
+    fio_clock_end(st);
+    return fio_state_clear(st);
 }
 
 static void

@@ -1,5 +1,5 @@
-"""``loop._selector``: what stands in for a selector. The loop waits in C and does not ask it, unless
-a program has put a ``select()`` of its own in place of this one, as clocks for tests do.
+"""``loop._selector``: what stands in for a selector. The loop waits in C and does not ask it,
+unless a program has put a ``select()`` of its own in place of this one, as clocks for tests do.
 """
 
 from __future__ import annotations

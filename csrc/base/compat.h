@@ -134,4 +134,7 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 /* What the module's state or a loop keeps for the next user (freelists, caches) has no lock. */
 #define FIO_FREELISTS FIO_GIL
 
+/* Whether a dict tells of its changes by calling those who watch it; before, by its version. */
+#define FIO_DICT_WATCHERS (PY_VERSION_HEX >= 0x030C0000)
+
 #endif

@@ -4,6 +4,8 @@
 #include "base/base.h"
 #include "base/pool.h"
 
+#include <stdatomic.h>
+
 /* Everything the module owns, one line each: adding a type, a name or an import here is enough
  * to have it declared, made, visited and cleared. Keep each list sorted within its room. */
 
@@ -258,6 +260,7 @@
 
 /* Objects that their users make and set; NULL before. */
 #define FIO_STATE_OBJECTS(X) \
+    X(clock_names)           \
     X(file_cache)            \
     X(json_encoder)          \
     X(json_markers)          \
@@ -291,6 +294,12 @@ typedef struct {
 #define X(name) fio_pool *pool_##name;
     FIO_STATE_POOLS(X)
 #undef X
+#if FIO_DICT_WATCHERS
+    atomic_bool clock_touched; /* loop/clock.h: the time module has changed */
+    int clock_watcher;
+#else
+    uint64_t clock_version; /* of the time module's names when they were looked at */
+#endif
     bool tells_contexts; /* base/context.c: contexts with the same variables can be told */
     size_t gc_head;      /* base/gc.c: bytes the collector has in front of an object, or 0 */
     const struct fio_multidict_api *multidict_api; /* server/multidict.c's; NULL: not looked for */

@@ -3,6 +3,7 @@
 
 #include "loop/overrides.h"
 
+#include "loop/clock.h"
 #include "loop/report.h"
 #include "loop/schedule.h"
 #include "loop/timer.h"
@@ -49,6 +50,7 @@ fio_overrides_look(FioLoop *loop)
     if (select < 0) {
         return -1;
     }
+    (void)fio_clock_look(st); /* also where it cannot be watched */
     loop->foreign_time = time > 0;
     loop->foreign_call_at = call_at > 0;
     loop->foreign_turn = turn > 0;

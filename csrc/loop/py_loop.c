@@ -656,7 +656,8 @@ int
 fio_loop_setup_types(PyObject *module)
 {
     fio_state *st = fio_state_of_module(module);
-    if (fio_callback_setup_types(module) < 0 || fio_sock_setup_types(module) < 0) {
+    if (fio_clock_setup(st) < 0 || fio_callback_setup_types(module) < 0
+        || fio_sock_setup_types(module) < 0) {
         return -1;
     }
     return fio_state_add_type(module, &st->LoopType, &loop_spec, NULL);

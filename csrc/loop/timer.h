@@ -4,6 +4,7 @@
 /* The heap of timers from inside the room. */
 
 #include "loop/callback.h"
+#include "loop/clock.h"
 
 /* Seconds a poll waits at the most, as asyncio's MAXIMUM_SELECT_TIMEOUT. */
 #define FIO_TIMER_LONGEST_WAIT (24 * 3600)
@@ -20,7 +21,7 @@ int64_t fio_timer_clock(FioLoop *loop);
 static inline bool
 fio_timer_is_foreign(const FioLoop *loop)
 {
-    return FIO_UNLIKELY(loop->foreign_time);
+    return FIO_UNLIKELY(loop->foreign_time) || fio_clock_is_foreign(loop->st);
 }
 
 /* The time up to which timers are due: of another's clock it is what loop._clock_resolution adds

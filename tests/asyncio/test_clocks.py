@@ -1,5 +1,5 @@
-"""Loops that a test has given another clock or another wait: ``loop._selector.select()`` replaced, as
-looptime and aiotools do it, ``time.monotonic()`` replaced, as freezegun does it.
+"""Loops that a test has given another clock or another wait: ``loop._selector.select()`` replaced,
+as looptime and aiotools do it, ``time.monotonic()`` replaced, as freezegun does it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Clock:
     def __init__(self, loop):
         self.now = 0.0
         self.timeouts = []
+        self.before_no_end = int
         self.patches = [
             mock.patch.object(
                 loop._selector, "select", functools.partial(self.select, loop._selector.select)
@@ -33,7 +34,9 @@ class Clock:
 
     def select(self, original, timeout):
         self.timeouts.append(timeout)
-        if timeout:
+        if timeout is None:
+            self.before_no_end()
+        elif timeout:
             self.now += timeout
         return original(None if timeout is None else 0)
 
@@ -84,8 +87,10 @@ def test_timeouts_are_those_of_asyncio(loop):
         loop.run_forever()
         assert clock.timeouts[:3] == [0, 86400, 86400]
         clock.timeouts.clear()
-        threading.Timer(0.01, loop.call_soon_threadsafe, [loop.stop]).start()
+        other = threading.Thread(target=loop.call_soon_threadsafe, args=[loop.stop])
+        clock.before_no_end = other.start
         loop.run_forever()
+        other.join()
         assert clock.timeouts[0] is None
         assert 0 < len(clock.timeouts) <= 3
 
@@ -309,3 +314,75 @@ def test_select_by_another_thread_is_refused():
         loop._selector.select(0)
     with pytest.raises(NotImplementedError):
         loop._selector.register(0, selectors.EVENT_READ)
+
+
+def test_monotonic_replaced_for_a_while(run):
+    """freezegun's freeze_time() and tick(), and mock.patch(), inside of a coroutine."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        fired = []
+        before = loop.call_later(500, fired.append, "before")
+        now = [1000.0 + loop.time()]
+        with mock.patch("time.monotonic", lambda: now[0]):
+            assert loop.time() == now[0]
+            timer = loop.call_later(30, fired.append, "after")
+            assert timer.when() == now[0] + 30
+            while not fired:
+                await asyncio.sleep(0)
+            assert fired == ["before"] and before.when() < now[0]
+            now[0] += 31
+            while len(fired) < 2:
+                await asyncio.sleep(0)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(5):
+                    loop.call_soon(now.__setitem__, 0, now[0] + 6)
+                    await loop.create_future()
+        assert abs(loop.time() - time.monotonic()) < 1
+        begun = loop.time()
+        await asyncio.sleep(0.01)
+        assert 0.01 <= loop.time() - begun < 5
+
+    run(main())
+
+
+def test_monotonic_replaced_before_a_run(loop):
+    original = time.monotonic
+    with mock.patch("time.monotonic", lambda: original() + 1000):
+        assert loop.time() > original() + 900
+        assert loop.run_until_complete(waits(0.001)) > original() + 900
+    with mock.patch("time.monotonic", time.perf_counter):
+        assert abs(loop.time() - time.perf_counter()) < 1
+    with mock.patch("time.monotonic", side_effect=OSError("no clock")):
+        with pytest.raises(OSError, match="no clock"):
+            loop.time()
+        with pytest.raises(OSError, match="no clock"):
+            loop.call_later(1, print)
+    assert loop.run_until_complete(waits(0.001)) < original() + 900
+
+
+def test_other_names_of_the_time_module_do_not_matter(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        with mock.patch("time.time", return_value=0), mock.patch("time.sleep"):
+            assert abs(loop.time() - time.monotonic()) < 1
+            await asyncio.sleep(0.001)
+
+    run(main())
+
+
+def test_a_clock_that_fails_ends_the_run(loop):
+    original = time.monotonic
+    calls = []
+
+    def fails():
+        calls.append(None)
+        if len(calls) > 1:
+            raise OSError("no clock")
+        return original()
+
+    with mock.patch("time.monotonic", fails):
+        timer = loop.call_later(0.001, print)
+        with pytest.raises(OSError, match="no clock"):
+            loop.run_forever()
+    timer.cancel()

@@ -1,0 +1,117 @@
+/* time.monotonic() replaced: freezegun and others put their own function into the time module, also
+ * in the middle of a run. A dict tells when it is changed: up to Python 3.11 by its version, from
+ * 3.12 on by calling whoever watches it. So nothing is looked up as long as nobody does. */
+
+#include "loop/clock.h"
+
+#include <string.h>
+
+#if FIO_DICT_WATCHERS
+
+/* The module's state, for a callback that is given nothing: borrowed, NULL if there is none. */
+static fio_state *
+clock_state(void)
+{
+    PyObject *name = PyUnicode_FromString("fastaio._core");
+    PyObject *module = name == NULL ? NULL : PyImport_GetModule(name);
+    Py_XDECREF(name);
+    bool ours = module != NULL && PyModule_Check(module) && PyModule_GetDef(module) == &fio_module;
+    fio_state *st = ours ? PyModule_GetState(module) : NULL;
+    Py_XDECREF(module); /* the caller runs nothing that could end it */
+    return st;
+}
+
+static int
+clock_on_change(PyDict_WatchEvent Py_UNUSED(event), PyObject *Py_UNUSED(names), PyObject *key,
+                PyObject *Py_UNUSED(value))
+{
+    bool other = key != NULL && PyUnicode_Check(key)
+                 && PyUnicode_CompareWithASCIIString(key, "monotonic") != 0;
+    if (!other) {
+        PyObject *raised = PyErr_GetRaisedException(); /* by whom the dict is changed for */
+        fio_state *st = clock_state();
+        if (st != NULL) {
+            atomic_store(&st->clock_touched, true);
+        }
+        PyErr_SetRaisedException(raised);
+    }
+    return 0;
+}
+
+static void
+clock_watch(fio_state *st)
+{
+    st->clock_watcher = PyDict_AddWatcher(clock_on_change);
+    if (st->clock_watcher < 0 || PyDict_Watch(st->clock_watcher, st->clock_names) < 0) {
+        PyErr_Clear(); /* all are taken: it is looked at the beginning of a run */
+    }
+}
+
+void
+fio_clock_end(fio_state *st)
+{
+    if (st->clock_names != NULL && st->clock_watcher >= 0) {
+        if (PyDict_Unwatch(st->clock_watcher, st->clock_names) < 0
+            || PyDict_ClearWatcher(st->clock_watcher) < 0) {
+            PyErr_Clear();
+        }
+        st->clock_watcher = -1;
+    }
+}
+
+static void
+clock_settle(fio_state *st, bool touched)
+{
+    atomic_store(&st->clock_touched, touched);
+}
+
+#else
+
+static void
+clock_watch(fio_state *Py_UNUSED(st))
+{
+}
+
+void
+fio_clock_end(fio_state *Py_UNUSED(st))
+{
+}
+
+static void
+clock_settle(fio_state *st, bool touched)
+{
+    st->clock_version = touched ? 0 : ((PyDictObject *)st->clock_names)->ma_version_tag;
+}
+
+#endif
+
+int
+fio_clock_setup(fio_state *st)
+{
+    PyObject *time = PyImport_ImportModule("time");
+    if (time == NULL) {
+        return -1;
+    }
+    st->clock_names = Py_XNewRef(PyModule_GetDict(time));
+    Py_DECREF(time);
+    if (st->clock_names == NULL) {
+        return -1;
+    }
+    clock_settle(st, true);
+    clock_watch(st);
+    return 0;
+}
+
+bool
+fio_clock_look(fio_state *st)
+{
+    clock_settle(st, false);
+    PyObject *now = PyDict_GetItemWithError(st->clock_names, st->str_monotonic);
+    bool ours = now != NULL && PyCFunction_Check(now)
+                && strcmp(((PyCFunctionObject *)now)->m_ml->ml_name, "monotonic") == 0;
+    PyErr_Clear();
+    if (!ours) {
+        clock_settle(st, true);
+    }
+    return !ours;
+}
