@@ -216,6 +216,7 @@
     X(aio_get_running_loop, "asyncio.events", "get_running_loop")               \
     X(aio_logger, "asyncio.log", "logger")                                      \
     X(aio_tasks, "asyncio", "tasks")                                            \
+    X(socket_accept, "socket", "socket.accept")                                 \
     X(socket_family, "_socket", "socket.family")                                \
     X(socket_kind, "_socket", "socket.type")                                    \
     X(socket_proto, "_socket", "socket.proto")                                  \
@@ -300,8 +301,10 @@ typedef struct {
 #else
     uint64_t clock_version; /* of the time module's names when they were looked at */
 #endif
-    bool tells_contexts; /* base/context.c: contexts with the same variables can be told */
-    size_t gc_head;      /* base/gc.c: bytes the collector has in front of an object, or 0 */
+    unsigned int handle_version; /* loop/overrides.h: of asyncio.TimerHandle when looked at */
+    bool foreign_handles;        /* its _run(), or that of Handle, is not asyncio's */
+    bool tells_contexts;         /* base/context.c: contexts with the same variables can be told */
+    size_t gc_head; /* base/gc.c: bytes the collector has in front of an object, or 0 */
     const struct fio_multidict_api *multidict_api; /* server/multidict.c's; NULL: not looked for */
 } fio_state;
 

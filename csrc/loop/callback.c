@@ -514,6 +514,38 @@ fio_handle_run(FioHandle *handle)
 }
 
 static void
+handle_run_by_class(FioHandle *self)
+{
+    fio_state *st = self->loop->st;
+    bool timed = Py_IS_TYPE(self, st->TimerHandleType);
+    unsigned char outer = atomic_load_explicit(&self->running, memory_order_relaxed);
+    if (!handle_begin(self, FIO_HANDLE_RUN_BY_LOOP)) {
+        return;
+    }
+    PyObject *none = PyObject_CallMethod(timed ? st->aio_TimerHandle : st->aio_Handle, "_run", "O",
+                                         self);
+    if (none == NULL) {
+        fio_report_fatal(self->loop);
+    }
+    Py_XDECREF(none);
+    handle_end(self, outer);
+}
+
+void
+fio_handle_run_foreign(FioHandle *handle)
+{
+    if (handle->loop->debug && !handle->cancelled) {
+        fio_report_timing timing = fio_report_begin(handle);
+        handle_run_by_class(handle);
+        fio_report_end(handle, &timing);
+    }
+    else {
+        handle_run_by_class(handle);
+    }
+    fio_handle_release((PyObject *)handle);
+}
+
+static void
 timer_handle_fire(fio_timer *timer)
 {
     /* As asyncio's: due callbacks queue up behind what is ready. The heap's reference passes to

@@ -68,3 +68,29 @@ fio_overrides_turn(FioLoop *loop)
     }
     Py_XDECREF(none);
 }
+
+/* A function in Python that does not stand in asyncio's module is another one, as is any other
+ * callable. An error counts as no. */
+static bool
+overrides_run(PyObject *type, PyObject *names)
+{
+    PyObject *run = PyObject_GetAttrString(type, "_run");
+    bool other = run != NULL && !(PyFunction_Check(run) && PyFunction_GET_GLOBALS(run) == names);
+    Py_XDECREF(run);
+    PyErr_Clear();
+    return other;
+}
+
+bool
+fio_overrides_look_at_handles(fio_state *st)
+{
+    PyObject *events = PyImport_ImportModule("asyncio.events");
+    PyObject *names = events == NULL ? NULL : PyModule_GetDict(events);
+    PyErr_Clear();
+    st->foreign_handles = names != NULL
+                          && (overrides_run(st->aio_Handle, names)
+                              || overrides_run(st->aio_TimerHandle, names));
+    st->handle_version = ((PyTypeObject *)st->aio_TimerHandle)->tp_version_tag;
+    Py_XDECREF(events);
+    return st->foreign_handles;
+}

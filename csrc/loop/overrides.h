@@ -20,6 +20,20 @@ fio_overrides_refresh(FioLoop *loop)
     return fio_overrides_look(loop);
 }
 
+/* Looks whether asyncio.Handle._run(), or TimerHandle's, has been replaced. */
+bool fio_overrides_look_at_handles(fio_state *st);
+
+/* The same, where one of the two classes may have changed since. */
+static inline bool
+fio_overrides_handles(fio_state *st)
+{
+    unsigned int version = ((PyTypeObject *)st->aio_TimerHandle)->tp_version_tag;
+    if (FIO_LIKELY(version != 0 && version == st->handle_version)) {
+        return st->foreign_handles;
+    }
+    return fio_overrides_look_at_handles(st);
+}
+
 /* One turn by the method that replaces ours; what it raises ends the run. */
 void fio_overrides_turn(FioLoop *loop);
 

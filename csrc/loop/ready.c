@@ -3,6 +3,7 @@
 
 #include "loop/ready.h"
 
+#include "loop/overrides.h"
 #include "loop/threads.h"
 
 /* Power of two; a page of entries. */
@@ -40,8 +41,9 @@ ready_pop(fio_ready_ring *ring)
     return item;
 }
 
-void
-fio_ready_run(FioLoop *loop)
+/* `foreign`: handles are run by a method that a program has put in place of asyncio's. */
+static inline void
+ready_run(FioLoop *loop, bool foreign)
 {
     fio_ready_ring *ring = &loop->ready;
     size_t todo = ring->count;
@@ -51,7 +53,10 @@ fio_ready_run(FioLoop *loop)
         uintptr_t item = ready_pop(ring);
         FIO_PREFETCH(ring->items[(ring->head + READY_AHEAD) & (ring->capacity - 1)]);
         if ((item & READY_DEFERRED) == 0) {
-            if (item != 0) {
+            if (item != 0 && foreign) {
+                fio_handle_run_foreign((FioHandle *)item);
+            }
+            else if (item != 0) {
                 fio_handle_run((FioHandle *)item);
             }
             continue;
@@ -61,6 +66,17 @@ fio_ready_run(FioLoop *loop)
         deferred->run(deferred);
     }
     loop->metrics.callbacks += begun - todo;
+}
+
+void
+fio_ready_run(FioLoop *loop)
+{
+    if (FIO_UNLIKELY(fio_overrides_handles(loop->st))) {
+        ready_run(loop, true);
+    }
+    else {
+        ready_run(loop, false);
+    }
 }
 
 void

@@ -291,7 +291,7 @@ static PyType_Spec sock_call_spec = {
 /* Looks whether the methods of socket.socket are those that make the system call and no more: tests
  * put others in their place. 1 or 0, -1 with an exception set. */
 static int
-sock_look_at_class(PyTypeObject *type)
+sock_look_at_class(FioLoop *loop, PyTypeObject *type)
 {
     static const char *const names[] = {"connect",       "recv", "recv_into", "recvfrom",
                                         "recvfrom_into", "send", "sendto"};
@@ -312,7 +312,10 @@ sock_look_at_class(PyTypeObject *type)
             return 0;
         }
     }
-    return 1;
+    PyObject *accept = PyObject_GetAttrString((PyObject *)type, "accept"); /* Python's, not C's */
+    bool same = accept == loop->st->socket_accept;
+    Py_XDECREF(accept);
+    return accept == NULL ? -1 : same;
 }
 
 /* Is it a socket.socket, and not of a subclass, with the methods that class is made with? */
@@ -325,7 +328,7 @@ sock_is_plain(FioLoop *loop, PyObject *sock)
     }
     unsigned int version = type->tp_version_tag;
     if (FIO_UNLIKELY(version == 0 || version != loop->socket_version)) {
-        int plain = sock_look_at_class(type);
+        int plain = sock_look_at_class(loop, type);
         if (plain < 0) {
             return -1;
         }

@@ -112,7 +112,8 @@ fio_transport_py_is_closing(FioTransport *self, PyObject *Py_UNUSED(ignored))
 }
 
 /* Ending a transport needs one more turn of its loop. On a closed one it fails where asyncio's
- * does, with what asyncio has done by then. */
+ * does, with what asyncio has done by then; in debug mode in another thread, too, but with nothing
+ * done, for asyncio's can never be ended then. */
 static int
 transport_check_loop(FioTransport *self)
 {
@@ -123,16 +124,26 @@ transport_check_loop(FioTransport *self)
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }
+    if (FIO_UNLIKELY(stream->loop->debug) && stream->lost_count == 0) {
+        PyObject *none = PyObject_CallMethod((PyObject *)stream->loop, "_check_thread", NULL);
+        Py_XDECREF(none);
+        return none == NULL ? -1 : 0;
+    }
     return 0;
 }
 
 PyObject *
 fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    if (!self->stream.wire.closing && transport_check_loop(self) < 0) {
+    fio_stream *stream = &self->stream;
+    if (FIO_UNLIKELY(stream->loop->debug)) {
+        fio_stream_flush(stream); /* what is left ends the transport when it is sent */
+    }
+    bool ends = !stream->wire.closing && (!stream->loop->debug || fio_stream_unsent(stream) == 0);
+    if (ends && transport_check_loop(self) < 0) {
         return NULL;
     }
-    fio_stream_close(&self->stream);
+    fio_stream_close(stream);
     Py_RETURN_NONE;
 }
 

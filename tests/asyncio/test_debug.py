@@ -119,3 +119,25 @@ def test_switched_on_by_the_runner(run):
         assert asyncio.get_running_loop().get_debug()
 
     run(main(), debug=True)
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+@pytest.mark.parametrize("kind", ["stream", "datagram", "pipe"])
+def test_transports_are_their_threads(run, pair, how, kind):
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        ours = pair[0]
+        if kind == "stream":
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        elif kind == "datagram":
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.bind(("127.0.0.1", 0))
+            transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=sock)
+        else:
+            transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, ours)
+        with pytest.raises(RuntimeError, match="Non-thread-safe operation"):
+            await asyncio.to_thread(getattr(transport, how))
+        transport._call_connection_lost(None)  # asyncio's cannot be closed any more
+
+    run(main())

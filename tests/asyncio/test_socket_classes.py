@@ -217,3 +217,28 @@ def test_a_function_in_the_place_of_the_class(run):
             assert theirs.recv(1) == b"x"
 
     run(main())
+
+
+def test_accept_replaced_on_the_class(run):
+    calls = []
+    original = socket.socket.accept
+
+    def accept(self):
+        calls.append(self)
+        return original(self)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            for replaced in (False, True):
+                with mock.patch.object(socket.socket, "accept", accept if replaced else original):
+                    accepting = loop.create_task(loop.sock_accept(listening))
+                    await asyncio.sleep(0)
+                    with socket.create_connection(listening.getsockname()):
+                        conn, _ = await accepting
+                        conn.close()
+                assert bool(calls) is replaced
+            assert {*calls} == {listening}
+
+    run(main())

@@ -242,3 +242,78 @@ def test_begin_and_end_of_a_run_are_methods(kind):
         assert ran == [True]
         assert loop.calls == ["setup", True, False] * 2
         loop.run_until_complete(asyncio.sleep(0))
+
+
+@pytest.mark.parametrize("when", ["before the run", "in a callback"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_run_of_handles_replaced(loop, reports, when, debug):
+    """aiodebug and others measure callbacks by a ``Handle._run()`` of their own."""
+    loop.set_debug(debug)
+    seen = []
+    original = asyncio.events.Handle._run
+
+    def counted(self):
+        seen.append(self._callback)
+        return original(self)
+
+    def fails():
+        raise ValueError("mine")
+
+    def start():
+        asyncio.events.Handle._run = counted
+
+    cancelled = loop.call_soon(print)
+    cancelled.cancel()
+    try:
+        if when == "before the run":
+            start()
+        else:
+            loop.call_soon(start)
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+            seen.clear()
+        loop.call_soon(int, "7")
+        loop.call_soon(fails)
+        loop.call_later(0.001, float)
+        loop.call_soon_threadsafe(str)
+        loop.call_later(0.01, loop.stop)
+        loop.run_forever()
+        handle = loop.call_soon(lambda: handle.cancel())
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        asyncio.events.Handle._run = original
+    assert [f for f in seen if f in (int, fails, float, str)] == [int, fails, str, float]
+    [report] = reports
+    reports.clear()
+    assert isinstance(report["exception"], ValueError)
+    assert report["message"].startswith("Exception in callback test_run_of_handles_replaced.")
+    seen.clear()
+    loop.run_until_complete(asyncio.sleep(0))
+    assert seen == []
+
+
+def test_what_a_run_of_handles_raises_ends_the_run(loop):
+    def refuses(self):
+        raise OSError("not today")
+
+    loop.call_soon(int)
+    with mock.patch.object(asyncio.events.Handle, "_run", refuses):
+        with pytest.raises(OSError, match="not today"):
+            loop.run_forever()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+def test_run_of_timer_handles_replaced(loop):
+    seen = []
+    original = asyncio.TimerHandle._run
+
+    def counted(self):
+        seen.append(self.when())
+        return original(self)
+
+    with mock.patch.object(asyncio.TimerHandle, "_run", counted):
+        handle = loop.call_later(0.001, loop.stop)
+        loop.call_soon(int)
+        loop.run_forever()
+    assert seen == [handle.when()]
