@@ -33,6 +33,8 @@ OURS = "fastaio"
 RIVALS = ("asyncio", "uvloop", "rloop", "aiofastnet")
 NOISE = 1.05
 """Two rounds of the same program differ by about this much: within it, rows are equal."""
+INSIDE_SECONDS = 60
+"""For a row that needs no peer and takes some seconds on the slowest loop."""
 Figures = TypeVar("Figures")
 SKIPPED = ("unix * x1", "unix * x100", "* buffered 10 KiB *", "* buffered 1 MiB *")
 """Rows that say little more than their neighbours: run when asked for."""
@@ -51,7 +53,12 @@ def inside_figure(loop: str, name: str) -> float:
         stderr=subprocess.PIPE,
         text=True,
     )
-    out, error = process.communicate(timeout=180)
+    try:
+        out, error = process.communicate(timeout=INSIDE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise measure.ContenderError(f"not done after {INSIDE_SECONDS} seconds") from None
     if process.returncode:
         lines = error.strip().splitlines()
         raise measure.ContenderError(lines[-1] if lines else f"exit {process.returncode}")
