@@ -174,7 +174,7 @@ class Loop(_core.Loop, Endpoints):
 
     def _selects_elsewhere(self) -> bool:
         """Whether turns have to wait by ``_selector.select()``, which is not ours any more."""
-        selector = self.__dict__.get("_selector")  # it is asked before there is one
+        selector = getattr(self, "_selector", None)  # it is asked before there is one
         return selector is not None and not is_plain(selector)
 
     def _process_events(self, event_list: Any) -> None:
@@ -183,7 +183,7 @@ class Loop(_core.Loop, Endpoints):
             if key.data is None:
                 self._found(key.fd, mask)
             else:
-                super()._process_events([(key, mask)])
+                super()._process_events([(key, mask)])  # type: ignore[misc]
 
     def _forget_parent(self) -> None:
         """In a forked child: let go of what belongs to the parent's threads and signals."""

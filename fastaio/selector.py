@@ -32,7 +32,7 @@ class WatchedFiles(selectors.BaseSelector):
     def _changed(self, name: str) -> None:
         """Have the loop look who waits, where that may be somebody else now."""
         loop = self._loop()
-        if name == "select" and loop is not None and loop.__dict__.get("_selector") is self:
+        if name == "select" and loop is not None and getattr(loop, "_selector", None) is self:
             loop._selector = self
 
     def _keys(self) -> dict[int, selectors.SelectorKey]:

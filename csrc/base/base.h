@@ -23,6 +23,8 @@
 #define FIO_MUST_CHECK __attribute__((warn_unused_result))
 #define FIO_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FIO_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Of a function that ordinary programs never call: it stays out of those that call it. */
+#define FIO_COLD __attribute__((cold, noinline))
 
 /* Has the memory at `ptr` fetched that will soon be read; any address will do. */
 #define FIO_PREFETCH(ptr) __builtin_prefetch((const void *)(ptr))

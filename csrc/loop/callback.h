@@ -125,7 +125,7 @@ void fio_handle_run(FIO_STEALS FioHandle *handle);
 
 /* The same by the _run() of asyncio's class, which a program has replaced; what that raises ends
  * the run. */
-void fio_handle_run_foreign(FIO_STEALS FioHandle *handle);
+FIO_COLD void fio_handle_run_foreign(FIO_STEALS FioHandle *handle);
 
 /* handle.cancel() of a Handle that is no TimerHandle; -1 with an exception set. */
 FIO_MUST_CHECK int fio_handle_cancel(FioHandle *handle);

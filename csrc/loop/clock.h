@@ -21,7 +21,7 @@ fio_clock_touched(const fio_state *st)
 }
 
 /* Looks whether it is another function than the time module's own; always right. */
-bool fio_clock_look(fio_state *st);
+FIO_COLD bool fio_clock_look(fio_state *st);
 
 static inline bool
 fio_clock_is_foreign(fio_state *st)

@@ -101,7 +101,6 @@ struct FioLoop {
     PyObject *task_factory;        /* owned or NULL */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
     PyObject *kwnames_loop;        /* owned: ("loop",) */
-    PyObject *found;               /* borrowed: what select() has found so far, or NULL */
     PyObject *latest;              /* borrowed: the last handle made outside of a run, or NULL */
     PyObject *to_end;              /* handles without references that wait to be freed, or NULL */
     unsigned int ending;           /* handles being freed on the stack */
@@ -130,6 +129,7 @@ struct FioLoop {
     unsigned int class_version;  /* of the loop's class when that was looked at (overrides.h) */
     unsigned int socket_version; /* of socket.socket when that was looked at (sock.c) */
     bool socket_plain;           /* its methods are the socket module's own */
+    PyObject *found;             /* borrowed: what select() has found so far, or NULL */
 #if !FIO_WATCH_EPOLL
     uv_loop_t uv;      /* its data member is the loop */
     uv_async_t wakeup; /* ends the poll from another thread */

@@ -21,7 +21,7 @@ fio_overrides_refresh(FioLoop *loop)
 }
 
 /* Looks whether asyncio.Handle._run(), or TimerHandle's, has been replaced. */
-bool fio_overrides_look_at_handles(fio_state *st);
+FIO_COLD bool fio_overrides_look_at_handles(fio_state *st);
 
 /* The same, where one of the two classes may have changed since. */
 static inline bool

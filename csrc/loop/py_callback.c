@@ -71,8 +71,8 @@ handle_run(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
     FioLoop *loop = self->loop;
     if (self->cancelled) {
-        PyErr_SetString(PyExc_TypeError, "the handle is cancelled: it has no callback");
-        return NULL;
+        /* asyncio's own code reports what is wrong with a callback and arguments of None. */
+        return PyObject_CallMethod(loop->st->aio_Handle, "_run", "O", self);
     }
     PyObject *fatal_before = loop->fatal;
     loop->fatal = NULL;

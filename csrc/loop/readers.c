@@ -311,12 +311,13 @@ fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file)
 static int
 readers_check_args(Py_ssize_t nargs, const char *name)
 {
-    if (nargs < 2) {
-        PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'", name,
-                     nargs == 0 ? "fd" : "callback");
-        return -1;
+    if (nargs >= 2) {
+        return 0;
     }
-    return 0;
+    PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() missing %s'callback'", name,
+                 nargs == 0 ? "2 required positional arguments: 'fd' and "
+                            : "1 required positional argument: ");
+    return -1;
 }
 
 /* The handle takes its place beside or instead of what is registered; `handle` is borrowed.

@@ -3,7 +3,6 @@
 
 #include "loop/ready.h"
 
-#include "loop/overrides.h"
 #include "loop/threads.h"
 
 /* Power of two; a page of entries. */
@@ -41,9 +40,8 @@ ready_pop(fio_ready_ring *ring)
     return item;
 }
 
-/* `foreign`: handles are run by a method that a program has put in place of asyncio's. */
-static inline void
-ready_run(FioLoop *loop, bool foreign)
+void
+fio_ready_run(FioLoop *loop)
 {
     fio_ready_ring *ring = &loop->ready;
     size_t todo = ring->count;
@@ -53,10 +51,7 @@ ready_run(FioLoop *loop, bool foreign)
         uintptr_t item = ready_pop(ring);
         FIO_PREFETCH(ring->items[(ring->head + READY_AHEAD) & (ring->capacity - 1)]);
         if ((item & READY_DEFERRED) == 0) {
-            if (item != 0 && foreign) {
-                fio_handle_run_foreign((FioHandle *)item);
-            }
-            else if (item != 0) {
+            if (item != 0) {
                 fio_handle_run((FioHandle *)item);
             }
             continue;
@@ -69,14 +64,23 @@ ready_run(FioLoop *loop, bool foreign)
 }
 
 void
-fio_ready_run(FioLoop *loop)
+fio_ready_run_foreign(FioLoop *loop)
 {
-    if (FIO_UNLIKELY(fio_overrides_handles(loop->st))) {
-        ready_run(loop, true);
+    fio_ready_ring *ring = &loop->ready;
+    size_t todo = ring->count;
+    loop->metrics.callbacks += todo;
+    for (; todo > 0 && ring->count > 0 && loop->fatal == NULL; todo--) {
+        uintptr_t item = ready_pop(ring);
+        if ((item & READY_DEFERRED) != 0) {
+            fio_deferred *deferred = (fio_deferred *)(item - READY_DEFERRED);
+            deferred->queued = false;
+            deferred->run(deferred);
+        }
+        else if (item != 0) {
+            fio_handle_run_foreign((FioHandle *)item);
+        }
     }
-    else {
-        ready_run(loop, false);
-    }
+    loop->metrics.callbacks -= todo;
 }
 
 void

@@ -61,17 +61,39 @@ schedule_parse_keyword(fio_state *st, const schedule_params *params, PyObject *n
         call->context = value == Py_None ? NULL : value;
         return 0;
     }
-    if (call->callback == NULL && PyUnicode_CompareWithASCIIString(name, "callback") == 0) {
-        call->callback = value;
-        return 0;
+    bool leading = params->leading != NULL
+                   && PyUnicode_CompareWithASCIIString(name, params->leading) == 0;
+    PyObject **given = leading ? &call->when : &call->callback;
+    if (!leading && PyUnicode_CompareWithASCIIString(name, "callback") != 0) {
+        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got an unexpected keyword argument '%U'",
+                     params->name, name);
+        return -1;
     }
-    if (params->leading != NULL && call->when == NULL
-        && PyUnicode_CompareWithASCIIString(name, params->leading) == 0) {
-        call->when = value;
-        return 0;
+    if (*given != NULL) {
+        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got multiple values for argument '%U'",
+                     params->name, name);
+        return -1;
     }
-    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", params->name,
-                 name);
+    *given = value;
+    return 0;
+}
+
+/* As Python says it of asyncio's function. */
+static int
+schedule_miss(const schedule_params *params, const fio_call *call)
+{
+    bool no_when = params->leading != NULL && call->when == NULL;
+    if (no_when && call->callback == NULL) {
+        PyErr_Format(
+            PyExc_TypeError,
+            "BaseEventLoop.%s() missing 2 required positional arguments: '%s' and 'callback'",
+            params->name, params->leading);
+    }
+    else {
+        PyErr_Format(PyExc_TypeError,
+                     "BaseEventLoop.%s() missing 1 required positional argument: '%s'",
+                     params->name, no_when ? params->leading : "callback");
+    }
     return -1;
 }
 
@@ -94,9 +116,7 @@ schedule_parse(FioLoop *self, const schedule_params *params, PyObject *const *ar
     }
     bool no_when = leading > 0 && call->when == NULL;
     if (FIO_UNLIKELY(no_when || call->callback == NULL)) {
-        PyErr_Format(PyExc_TypeError, "%s() missing required positional argument: '%s'",
-                     params->name, no_when ? params->leading : "callback");
-        return -1;
+        return schedule_miss(params, call);
     }
     return 0;
 }

@@ -16,9 +16,9 @@ PyObject *fio_select_found(FioLoop *loop, PyObject *const *args, Py_ssize_t narg
 
 /* The poll of a turn by loop._selector.select(timeout) and loop._process_events(), as asyncio's
  * turn does it; what they raise ends the run. */
-void fio_select_turn(FioLoop *loop, bool has_work);
+FIO_COLD void fio_select_turn(FioLoop *loop, bool has_work);
 
 /* While fio_select_poll() is on its way: the poll has found `events` of a descriptor. */
-void fio_select_note(FioLoop *loop, int fd, int events);
+FIO_COLD void fio_select_note(FioLoop *loop, int fd, int events);
 
 #endif

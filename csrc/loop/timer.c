@@ -76,11 +76,8 @@ fio_timer_clock(FioLoop *loop)
 }
 
 int64_t
-fio_timer_due(FioLoop *loop)
+fio_timer_due_foreign(FioLoop *loop)
 {
-    if (!fio_timer_is_foreign(loop)) {
-        return fio_loop_now();
-    }
     double now = fio_timer_clock_seconds(loop);
     PyObject *resolution = now == -1.0 && PyErr_Occurred()
                                ? NULL

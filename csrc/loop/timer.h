@@ -26,7 +26,13 @@ fio_timer_is_foreign(const FioLoop *loop)
 
 /* The time up to which timers are due: of another's clock it is what loop._clock_resolution adds
  * to it, as asyncio's turn does. */
-int64_t fio_timer_due(FioLoop *loop);
+FIO_COLD int64_t fio_timer_due_foreign(FioLoop *loop);
+
+static inline int64_t
+fio_timer_due(FioLoop *loop)
+{
+    return fio_timer_is_foreign(loop) ? fio_timer_due_foreign(loop) : fio_loop_now();
+}
 
 /* When the first timer is due, in seconds; there is one. */
 double fio_timer_first(const FioLoop *loop);

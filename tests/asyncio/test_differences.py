@@ -21,7 +21,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import trustme
@@ -325,11 +324,6 @@ async def context_of_resume_writing() -> str:
     return outcome
 
 
-async def follows_the_module_time() -> bool:
-    with mock.patch("time.monotonic", return_value=1e9):
-        return asyncio.get_running_loop().time() == 1e9
-
-
 async def reader_beside_a_pipe() -> str:
     ours, theirs = os.pipe()
     loop = asyncio.get_running_loop()
@@ -591,14 +585,6 @@ DIFFERENCES = [
         "of the write()",
         "of the connection",
         before=(3, 15),
-    ),
-    Difference(
-        "The clock",
-        "is the kernel's: a ``time.monotonic()`` that a test has replaced is not asked. A "
-        "``loop.time()`` that is replaced is.",
-        follows_the_module_time,
-        True,
-        False,
     ),
     Difference(
         "Descriptors of pipe transports",

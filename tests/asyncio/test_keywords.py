@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+import fastaio
+
 
 def test_calls(loop_factory):
     loop = loop_factory()
@@ -122,3 +124,42 @@ def test_datagram_transport(run):
         await asyncio.sleep(0)
 
     run(main())
+
+
+WRONG = [
+    ("call_soon", (), {}),
+    ("call_soon", (print,), {"when": 1}),
+    ("call_soon", (print,), {"callback": print}),
+    ("call_soon_threadsafe", (), {}),
+    ("call_later", (), {}),
+    ("call_later", (1,), {}),
+    ("call_later", (), {"callback": print}),
+    ("call_later", (1, print), {"delay": 2}),
+    ("call_at", (), {}),
+    ("call_at", (1, print), {"name": 2}),
+    ("add_reader", (), {}),
+    ("add_reader", (1,), {}),
+    ("add_writer", (), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), WRONG)
+def test_words_of_wrong_calls(name, args, kwargs):
+    words = []
+    for factory in (asyncio.SelectorEventLoop, fastaio.new_event_loop):
+        loop = factory()
+        with pytest.raises(TypeError) as caught:
+            getattr(loop, name)(*args, **kwargs)
+        words.append(str(caught.value))
+        loop.close()
+    assert words[0] == words[1]
+
+
+def test_run_of_a_cancelled_handle(loop, reports):
+    handle = loop.call_soon(print)
+    handle.cancel()
+    handle._run()
+    [report] = reports
+    reports.clear()
+    assert isinstance(report["exception"], TypeError)
+    assert report["handle"] is handle

@@ -63,8 +63,10 @@ def test_run_by_hand(loop):
     handle.cancel()
     loop._add_callback(handle)
     assert loop._ready == []
-    with pytest.raises(TypeError):
-        handle._run()
+    reports = []
+    loop.set_exception_handler(lambda _, context: reports.append(context["exception"]))
+    handle._run()  # asyncio: Handle._run, which takes None for callback and arguments
+    assert [type(report) for report in reports] == [TypeError]
     with pytest.raises(KeyboardInterrupt):
         loop._new_handle(interrupt)._run()
     with pytest.raises(TypeError, match="handle must be a Handle"):
