@@ -189,10 +189,7 @@ loop_turn(FioLoop *loop)
         fio_metrics_timers(loop, now);
         fio_timers_fire(loop, now);
     }
-    if (FIO_UNLIKELY(fio_overrides_handles(loop->st)) && loop->fatal == NULL) {
-        fio_ready_run_foreign(loop);
-    }
-    else if (loop->fatal == NULL) {
+    if (loop->fatal == NULL) {
         fio_ready_run(loop);
     }
     fio_loop_run_turn_end(loop);

@@ -3,6 +3,7 @@
 
 #include "loop/ready.h"
 
+#include "loop/overrides.h"
 #include "loop/threads.h"
 
 /* Power of two; a page of entries. */
@@ -40,9 +41,34 @@ ready_pop(fio_ready_ring *ring)
     return item;
 }
 
+/* Where a program has put its own _run() in place of that of asyncio's handles. */
+FIO_COLD static void
+ready_run_foreign(FioLoop *loop)
+{
+    fio_ready_ring *ring = &loop->ready;
+    size_t todo = ring->count;
+    loop->metrics.callbacks += todo;
+    for (; todo > 0 && ring->count > 0 && loop->fatal == NULL; todo--) {
+        uintptr_t item = ready_pop(ring);
+        if ((item & READY_DEFERRED) != 0) {
+            fio_deferred *deferred = (fio_deferred *)(item - READY_DEFERRED);
+            deferred->queued = false;
+            deferred->run(deferred);
+        }
+        else if (item != 0) {
+            fio_handle_run_foreign((FioHandle *)item);
+        }
+    }
+    loop->metrics.callbacks -= todo;
+}
+
 void
 fio_ready_run(FioLoop *loop)
 {
+    if (FIO_UNLIKELY(fio_overrides_handles(loop->st))) {
+        ready_run_foreign(loop);
+        return;
+    }
     fio_ready_ring *ring = &loop->ready;
     size_t todo = ring->count;
     size_t begun = todo;
@@ -61,26 +87,6 @@ fio_ready_run(FioLoop *loop)
         deferred->run(deferred);
     }
     loop->metrics.callbacks += begun - todo;
-}
-
-void
-fio_ready_run_foreign(FioLoop *loop)
-{
-    fio_ready_ring *ring = &loop->ready;
-    size_t todo = ring->count;
-    loop->metrics.callbacks += todo;
-    for (; todo > 0 && ring->count > 0 && loop->fatal == NULL; todo--) {
-        uintptr_t item = ready_pop(ring);
-        if ((item & READY_DEFERRED) != 0) {
-            fio_deferred *deferred = (fio_deferred *)(item - READY_DEFERRED);
-            deferred->queued = false;
-            deferred->run(deferred);
-        }
-        else if (item != 0) {
-            fio_handle_run_foreign((FioHandle *)item);
-        }
-    }
-    loop->metrics.callbacks -= todo;
 }
 
 void

@@ -40,9 +40,6 @@ FIO_MUST_CHECK PyObject *fio_ready_call(FioLoop *loop, const fio_call *call);
 /* Runs the entries that are there now, not those they add; stops early when loop->fatal is set. */
 void fio_ready_run(FioLoop *loop);
 
-/* The same where a program has put its own _run() in place of that of asyncio's handles. */
-FIO_COLD void fio_ready_run_foreign(FioLoop *loop);
-
 /* Drops all entries. */
 void fio_ready_clear(FioLoop *loop);
 
