@@ -21,6 +21,9 @@
 #define TIMER_TOGETHER_PART 16
 /* Timers in a row lie anywhere in memory: so many further on is asked for before its turn. */
 #define TIMER_AHEAD 8
+/* Nanoseconds: for what is due sooner a wait, which takes a millisecond at least, is too long. A
+ * turn of asyncio's loop takes about as much, so that it finds such a timer due. */
+#define TIMER_SHORTEST_WAIT 5000
 /* Digits by which many timers are sorted: an even number of them, for times a minute apart. */
 #define TIMER_DIGIT_BITS 9
 #define TIMER_DIGITS 4
@@ -223,7 +226,7 @@ fio_timer_wait(FioLoop *loop, int64_t now)
         return -1;
     }
     int64_t when = heap->items[0].when;
-    if (when <= now) {
+    if (when <= now || (uint64_t)when - (uint64_t)now < TIMER_SHORTEST_WAIT) {
         return 0;
     }
     const int64_t longest = (int64_t)FIO_TIMER_LONGEST_WAIT * 1000;

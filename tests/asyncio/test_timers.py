@@ -206,3 +206,18 @@ def test_sleep_lasts_at_least_as_long(run):
             assert loop.time() - before >= delay
 
     run(main())
+
+
+def test_a_microsecond_is_not_a_millisecond(run):
+    """What is due before the loop could wait for it is not waited for."""
+
+    async def main():
+        best = 1.0
+        for _ in range(10):
+            start = time.perf_counter()
+            for _ in range(20):
+                await asyncio.sleep(1e-6)
+            best = min(best, time.perf_counter() - start)
+        assert best < 0.01
+
+    run(main())
