@@ -91,6 +91,7 @@ fio_loop_wait(FioLoop *loop, int milliseconds)
         fio_watches_poll(loop, brief ? milliseconds : LOOP_UNREACHABLE_WAIT);
         return;
     }
+    loop->timers.waited = loop->timers.started;
     atomic_store(&loop->crossing->blocking, true);
     /* What another thread queued until now did not wake us. */
     bool filled = loop->ready.count > 0 || atomic_load(&loop->crossing->filled);
@@ -256,6 +257,7 @@ fio_loop_run(FioLoop *loop)
     /* Begin with a poll; a nested run with what is ready, or the poll would find its causes again.
      */
     loop->unpolled_turns = LOOP_UNPOLLED_TURNS;
+    loop->timers.waited = loop->timers.started;
     loop->ready_first = loop->nesting > 0 && loop->ready.count > 0;
     do {
         if (FIO_UNLIKELY(loop->foreign_turn)) {

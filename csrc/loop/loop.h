@@ -51,6 +51,7 @@ typedef struct {
     Py_ssize_t size;
     Py_ssize_t capacity;
     uint64_t started; /* timers started so far: the next one's order */
+    uint64_t waited;  /* the same when a poll last waited, or the run began */
 } fio_timer_heap;
 
 /* An entry is an owned FioHandle, a fio_deferred marked by the lowest bit, or 0: taken back. */

@@ -21,8 +21,9 @@
 #define TIMER_TOGETHER_PART 16
 /* Timers in a row lie anywhere in memory: so many further on is asked for before its turn. */
 #define TIMER_AHEAD 8
-/* Nanoseconds: for what is due sooner a wait, which takes a millisecond at least, is too long. A
- * turn of asyncio's loop takes about as much, so that it finds such a timer due. */
+/* Nanoseconds: a wait takes a millisecond, too long for a timer that is due so soon after it was
+ * started. A turn of asyncio's loop takes about as much, so that it finds such a timer due. Timers
+ * that were there at the last wait are no reason: one wait serves many that follow closely. */
 #define TIMER_SHORTEST_WAIT 5000
 /* Digits by which many timers are sorted: an even number of them, for times a minute apart. */
 #define TIMER_DIGIT_BITS 9
@@ -225,8 +226,11 @@ fio_timer_wait(FioLoop *loop, int64_t now)
     if (heap->size == 0) {
         return -1;
     }
-    int64_t when = heap->items[0].when;
-    if (when <= now || (uint64_t)when - (uint64_t)now < TIMER_SHORTEST_WAIT) {
+    const fio_timer_entry *first = &heap->items[0];
+    int64_t when = first->when;
+    if (when <= now
+        || ((uint64_t)when - (uint64_t)now < TIMER_SHORTEST_WAIT
+            && first->timer->order >= heap->waited)) {
         return 0;
     }
     const int64_t longest = (int64_t)FIO_TIMER_LONGEST_WAIT * 1000;
