@@ -63,7 +63,7 @@ select_poll(FioLoop *loop, int milliseconds)
         fio_watches_poll(loop, 0);
     }
     else {
-        fio_loop_wait(loop, milliseconds);
+        fio_loop_wait(loop, milliseconds < 0 ? -1 : milliseconds + FIO_WATCH_EARLY);
     }
     loop->found = NULL;
     PyObject *failed = loop->fatal;

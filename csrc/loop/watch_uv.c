@@ -199,15 +199,15 @@ typedef struct {
     fio_watch *found;
 } watch_search;
 
+/* There may be more than one of a descriptor that was used again: the last that wants events. */
 static int
 watch_match(fio_watch *watch, void *arg)
 {
     watch_search *search = arg;
-    if (watch->fd != search->fd) {
-        return 0;
+    if (watch->fd == search->fd && (search->found == NULL || watch->events != 0)) {
+        search->found = watch;
     }
-    search->found = watch;
-    return 1;
+    return 0;
 }
 
 fio_watch *
