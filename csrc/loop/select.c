@@ -13,6 +13,9 @@
 #include <limits.h>
 #include <math.h>
 
+/* Milliseconds of a wait that libuv does not end for a signal. */
+#define SELECT_DEAF_WAIT 50
+
 /* Milliseconds to wait: -1 is without end; -2 with an exception set. */
 static int
 select_milliseconds(PyObject *timeout)
@@ -49,35 +52,59 @@ fio_select_note(FioLoop *loop, int fd, int events)
     }
 }
 
-/* A poll that dispatches nothing: what it found, or NULL with an exception set. */
-static PyObject *
-select_poll(FioLoop *loop, int milliseconds)
+/* One poll that dispatches nothing: it appends what it finds. 0, or -1 with an exception set. */
+static int
+select_once(FioLoop *loop, PyObject *found, int milliseconds)
 {
-    PyObject *found = loop->found = PyList_New(0);
-    if (found == NULL) {
-        return NULL;
-    }
     PyObject *fatal = loop->fatal;
     loop->fatal = NULL;
+    loop->found = found;
     if (milliseconds == 0) {
         fio_watches_poll(loop, 0);
     }
     else {
-        fio_loop_wait(loop, milliseconds < 0 ? -1 : milliseconds + FIO_WATCH_EARLY);
+        bool brief = milliseconds > 0 && milliseconds < SELECT_DEAF_WAIT;
+        fio_loop_wait(loop, FIO_WATCH_EPOLL || brief ? milliseconds : SELECT_DEAF_WAIT);
     }
     loop->found = NULL;
     PyObject *failed = loop->fatal;
     loop->fatal = fatal;
     if (failed != NULL) {
         PyErr_SetRaisedException(failed);
+        return -1;
     }
-    else if (PyErr_CheckSignals() == 0
-             && (!atomic_load(&loop->crossing->filled)
-                 || select_append(found, -1, UV_READABLE) == 0)) {
-        return found;
+    return PyErr_CheckSignals();
+}
+
+/* Polls until something is found or the time is over: a signal alone is no reason to return (PEP
+ * 475). What was found, or NULL with an exception set. */
+static PyObject *
+select_poll(FioLoop *loop, int milliseconds)
+{
+    const int64_t millisecond = 1000000;
+    int64_t end = fio_loop_now() + milliseconds * millisecond;
+    PyObject *found = PyList_New(0);
+    while (found != NULL) {
+        if (select_once(loop, found, milliseconds) < 0) {
+            Py_CLEAR(found);
+            break;
+        }
+        if (loop->closed || PyList_GET_SIZE(found) > 0) {
+            break; /* closed by a signal's handler */
+        }
+        if (atomic_load(&loop->crossing->filled)) {
+            if (select_append(found, -1, UV_READABLE) < 0) {
+                Py_CLEAR(found);
+            }
+            break;
+        }
+        int64_t left = end - fio_loop_now();
+        if (loop->ready.count > 0 || (milliseconds >= 0 && left <= 0)) {
+            break; /* with a GIL other threads' calls go there at once */
+        }
+        milliseconds = milliseconds < 0 ? -1 : (int)((left + millisecond - 1) / millisecond);
     }
-    Py_DECREF(found);
-    return NULL;
+    return found;
 }
 
 PyObject *

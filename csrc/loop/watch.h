@@ -6,9 +6,6 @@
 
 #include "loop/loop.h"
 
-/* Milliseconds by which a poll may end early: libuv's clock knows whole ones, and lags. */
-#define FIO_WATCH_EARLY (FIO_WATCH_EPOLL ? 0 : 3)
-
 /* Makes loop->watches; 0, or -1 with an exception set. */
 FIO_MUST_CHECK int fio_watches_open(FioLoop *loop);
 

@@ -182,6 +182,56 @@ def test_select_called_by_the_program(loop, pair):
         loop._selector.select("soon")
 
 
+def test_a_signal_does_not_end_select(loop, pair):
+    ours, theirs = pair
+    loop.add_reader(ours, print)
+    seen = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+    try:
+        for timeout in (0.05, None):
+            signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+            sender = threading.Timer(0.03, theirs.send, [b"x"])
+            if timeout is None:
+                sender.start()
+            begun = time.monotonic()
+            found = loop._selector.select(timeout)
+            took = time.monotonic() - begun
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert len(found) == (timeout is None)
+            assert timeout is None or took >= timeout
+            if timeout is None:
+                sender.join()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(seen) > 2
+    loop.remove_reader(ours)
+
+
+def test_a_signal_handler_raises_out_of_select(loop):
+    def fail(*_):
+        raise ZeroDivisionError
+
+    before = signal.signal(signal.SIGALRM, fail)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        with pytest.raises(ZeroDivisionError):
+            loop._selector.select(10)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_handler_closes_the_loop_under_select():
+    loop = fastaio.new_event_loop()  # closed under its select(), epoll fails on asyncio's loop
+    before = signal.signal(signal.SIGALRM, lambda *_: loop.close())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        assert loop._selector.select(10) == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert loop.is_closed()
+
+
 def test_what_select_raises_ends_the_run(loop):
     with mock.patch.object(loop._selector, "select", side_effect=OSError("gone")):
         with pytest.raises(OSError, match="gone"):
