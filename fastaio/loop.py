@@ -174,8 +174,7 @@ class Loop(_core.Loop, Endpoints):
 
     def _selects_elsewhere(self) -> bool:
         """Whether turns have to wait by ``_selector.select()``, which is not ours any more."""
-        selector = getattr(self, "_selector", None)  # it is asked before there is one
-        return selector is not None and not is_plain(selector)
+        return not is_plain(getattr(self, "_selector", None))
 
     def _process_events(self, event_list: Any) -> None:
         """Do what has to be done for what ``_selector.select()`` has returned."""

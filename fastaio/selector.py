@@ -101,4 +101,4 @@ PLAIN = WatchedFiles.select
 
 def is_plain(selector: Any) -> bool:
     """Whether its select() is the one above."""
-    return getattr(selector.select, "__func__", None) is PLAIN
+    return getattr(getattr(selector, "select", None), "__func__", None) is PLAIN

@@ -42,6 +42,9 @@ executor_copy(PyObject *self, PyObject *source)
     PyObject *exception = PyObject_CallMethodNoArgs(source, st->str_exception);
     bool failed = exception != Py_None;
     Py_XDECREF(exception);
+    if (exception == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return NULL; /* a signal's handler in its lock */
+    }
     if (failed) {
         PyErr_Clear(); /* it was cancelled */
         PyObject *copy = fio_lazy_aio_copy_future_state(st);

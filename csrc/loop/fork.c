@@ -24,6 +24,10 @@ fork_renew(FioLoop *loop)
 {
     /* The thread that was waiting in the poll, if there was one, is not in the child. */
     loop->parked = NULL;
+    if (loop->by_hand != PyThread_get_thread_ident()) {
+        loop->by_hand = 0;
+        loop->found = NULL;
+    }
     loop->left_behind = loop->running;
     fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);

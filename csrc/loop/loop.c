@@ -76,27 +76,27 @@ fio_loop_slab(FioLoop *loop)
     return loop->slab;
 }
 
-static bool
-loop_has_work(FioLoop *loop)
+bool
+fio_loop_has_work(FioLoop *loop)
 {
     return loop->ready.count > 0 || loop->stopping || !fio_list_is_empty(&loop->turn_end)
            || fio_watches_closing(loop);
 }
 
-void
+bool
 fio_loop_wait(FioLoop *loop, int milliseconds)
 {
     if (FIO_UNLIKELY(!fio_watches_reachable(loop))) {
         bool brief = milliseconds > 0 && milliseconds < LOOP_UNREACHABLE_WAIT;
         fio_watches_poll(loop, brief ? milliseconds : LOOP_UNREACHABLE_WAIT);
-        return;
+        return false;
     }
     loop->timers.waited = loop->timers.started;
     atomic_store(&loop->crossing->blocking, true);
     /* What another thread queued until now did not wake us. */
     bool filled = loop->ready.count > 0 || atomic_load(&loop->crossing->filled);
     fio_watches_poll(loop, filled ? 0 : milliseconds);
-    atomic_store(&loop->crossing->blocking, false);
+    return !atomic_exchange(&loop->crossing->blocking, false);
 }
 
 /* Is this one of the turns that go without a poll? */
@@ -121,9 +121,9 @@ loop_poll(FioLoop *loop)
     if (FIO_UNLIKELY(loop->foreign_select)) {
         loop->ready_first = false;
         fio_metrics_poll(loop, fio_loop_now());
-        fio_select_turn(loop, loop_has_work(loop));
+        fio_select_turn(loop, fio_loop_has_work(loop));
     }
-    else if (loop_has_work(loop)) {
+    else if (fio_loop_has_work(loop)) {
         if (loop_skips_poll(loop)) {
             return;
         }
@@ -143,7 +143,7 @@ loop_poll(FioLoop *loop)
             fio_watches_poll(loop, 0);
         }
         else {
-            fio_loop_wait(loop, wait);
+            (void)fio_loop_wait(loop, wait);
         }
     }
     loop->unpolled_turns = 0;
@@ -222,18 +222,34 @@ loop_check_thread(const FioLoop *loop, unsigned long thread)
 }
 
 int
-fio_loop_turn(FioLoop *loop)
+fio_loop_begin_by_hand(FioLoop *loop, unsigned long *outer)
 {
     unsigned long thread = PyThread_get_thread_ident();
-    unsigned long outer = loop->by_hand;
     if (loop_check_thread(loop, thread) < 0) {
         return -1;
     }
+    *outer = loop->by_hand;
     loop->by_hand = thread;
     fio_metrics_begin(loop);
-    loop_turn(loop);
+    return 0;
+}
+
+void
+fio_loop_end_by_hand(FioLoop *loop, unsigned long outer)
+{
     fio_metrics_end(loop);
     loop->by_hand = outer;
+}
+
+int
+fio_loop_turn(FioLoop *loop)
+{
+    unsigned long outer = 0;
+    if (fio_loop_begin_by_hand(loop, &outer) < 0) {
+        return -1;
+    }
+    loop_turn(loop);
+    fio_loop_end_by_hand(loop, outer);
     return loop_raise_fatal(loop);
 }
 

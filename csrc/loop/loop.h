@@ -110,7 +110,7 @@ struct FioLoop {
     PyThreadState *parked;         /* the running thread's state while the GIL is let go */
     char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
     unsigned long thread_id;       /* of the running thread, 0 when not running */
-    unsigned long by_hand;         /* of the thread that takes a turn by _run_once(), or 0 */
+    unsigned long by_hand;         /* of the thread in _run_once() or _selector.select(), or 0 */
     unsigned int nesting;          /* nested runs on the stack */
     unsigned int unpolled_turns;   /* since the last poll */
     Py_ssize_t heard;              /* watches that want events a program can tell the time of */
@@ -127,6 +127,7 @@ struct FioLoop {
     bool foreign_call_at; /* the same of call_at() */
     bool foreign_turn;    /* the same of _run_once() */
     bool foreign_select;  /* the same of _selector.select() */
+    bool has_selector;    /* a _selector was set */
     unsigned int class_version;  /* of the loop's class when that was looked at (overrides.h) */
     unsigned int socket_version; /* of socket.socket when that was looked at (sock.c) */
     bool socket_plain;           /* its methods are the socket module's own */
@@ -146,8 +147,17 @@ void fio_crossing_wake(FioLoop *loop);
  * it should not, but on asyncio what it asks for is done. */
 void fio_loop_changed(FioLoop *loop);
 
-/* A poll that may wait so many milliseconds (-1: without end), while other threads run Python. */
-void fio_loop_wait(FioLoop *loop, int milliseconds);
+/* A poll that may wait so many milliseconds (-1: without end), while other threads run Python.
+ * True: one of them has ended it. */
+bool fio_loop_wait(FioLoop *loop, int milliseconds);
+
+/* The next turn does not wait. */
+bool fio_loop_has_work(FioLoop *loop);
+
+/* Around what is done with a loop that may not be running: until it is ended nobody closes it, and
+ * other threads do not run it. -1: RuntimeError, one does. */
+FIO_MUST_CHECK int fio_loop_begin_by_hand(FioLoop *loop, unsigned long *outer);
+void fio_loop_end_by_hand(FioLoop *loop, unsigned long outer);
 
 /* Takes the GIL back after a poll that waited. */
 void fio_loop_woken(FioLoop *loop);

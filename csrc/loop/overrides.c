@@ -25,8 +25,8 @@ overrides_differ(FioLoop *loop, PyObject *name, PyCFunction ours)
 static int
 overrides_select(FioLoop *loop)
 {
-    if (Py_IS_TYPE(loop, loop->st->LoopType)) {
-        return 0; /* which has no selector */
+    if (!loop->has_selector) {
+        return 0;
     }
     PyObject *answer = PyObject_CallMethodNoArgs((PyObject *)loop,
                                                  loop->st->str__selects_elsewhere);

@@ -333,6 +333,7 @@ loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
         return -1;
     }
     fio_state *st = self->st;
+    self->has_selector |= PyUnicode_Compare(name, st->str__selector) == 0;
     PyObject *const replaceable[] = {st->str_time, st->str_call_at, st->str__run_once,
                                      st->str__selector, st->str___class__};
     for (size_t i = 0; i < sizeof(replaceable) / sizeof(replaceable[0]); i++) {

@@ -451,8 +451,10 @@ readers_describe(fio_watch *watch)
     if (file == NULL) {
         return NULL;
     }
-    return Py_BuildValue("(iiNOO)", watch->fd, watch->events, file,
-                         reader == NULL ? Py_None : reader, writer == NULL ? Py_None : writer);
+    /* Owned by now: the new tuple may have the collector run, and that what ends the watch. */
+    return Py_BuildValue("(iiNNN)", watch->fd, watch->events, file,
+                         Py_NewRef(reader == NULL ? Py_None : reader),
+                         Py_NewRef(writer == NULL ? Py_None : writer));
 }
 
 PyObject *
@@ -469,25 +471,49 @@ fio_readers_watched(FioLoop *loop, PyObject *file)
     return readers_describe(watch);
 }
 
+typedef struct {
+    int *fds; /* room for them all, or NULL: they are counted */
+    Py_ssize_t count;
+} readers_fds;
+
 static int
-readers_list(fio_watch *watch, void *list)
+readers_note(fio_watch *watch, void *arg)
 {
-    if (watch->events == 0) {
-        return 0;
+    readers_fds *noted = arg;
+    if (noted->fds != NULL) {
+        noted->fds[noted->count] = watch->fd;
     }
-    PyObject *item = readers_describe(watch);
-    int result = item == NULL ? -1 : PyList_Append(list, item);
-    Py_XDECREF(item);
-    return result;
+    noted->count++;
+    return 0;
 }
 
+/* The numbers first: with each object that is made, the collector may run what ends watches. */
 PyObject *
 fio_readers_watches(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    readers_fds noted = {NULL, 0};
     PyObject *list = PyList_New(0);
-    if (list != NULL && !loop->closed && fio_watches_visit(loop, readers_list, list) < 0) {
-        Py_CLEAR(list);
+    (void)fio_watches_visit(loop, readers_note, &noted);
+    noted.fds = PyMem_New(int, (size_t)noted.count);
+    if (list == NULL || noted.fds == NULL) {
+        PyMem_Free(noted.fds);
+        Py_XDECREF(list);
+        return PyErr_NoMemory();
     }
+    noted.count = 0;
+    (void)fio_watches_visit(loop, readers_note, &noted);
+    for (Py_ssize_t i = 0; list != NULL && i < noted.count; i++) {
+        fio_watch *watch = loop->closed ? NULL : fio_watch_of(loop, noted.fds[i]);
+        if (watch == NULL || watch->events == 0) {
+            continue;
+        }
+        PyObject *item = readers_describe(watch);
+        if (item == NULL || PyList_Append(list, item) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(item);
+    }
+    PyMem_Free(noted.fds);
     return list;
 }
 

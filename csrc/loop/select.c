@@ -52,11 +52,13 @@ fio_select_note(FioLoop *loop, int fd, int events)
     }
 }
 
-/* One poll that dispatches nothing: it appends what it finds. 0, or -1 with an exception set. */
+/* One poll that dispatches nothing: it appends what it finds. 1: another thread has ended it, 0, or
+ * -1 with an exception set. */
 static int
 select_once(FioLoop *loop, PyObject *found, int milliseconds)
 {
     PyObject *fatal = loop->fatal;
+    bool rung = false;
     loop->fatal = NULL;
     loop->found = found;
     if (milliseconds == 0) {
@@ -64,7 +66,7 @@ select_once(FioLoop *loop, PyObject *found, int milliseconds)
     }
     else {
         bool brief = milliseconds > 0 && milliseconds < SELECT_DEAF_WAIT;
-        fio_loop_wait(loop, FIO_WATCH_EPOLL || brief ? milliseconds : SELECT_DEAF_WAIT);
+        rung = fio_loop_wait(loop, FIO_WATCH_EPOLL || brief ? milliseconds : SELECT_DEAF_WAIT);
     }
     loop->found = NULL;
     PyObject *failed = loop->fatal;
@@ -73,38 +75,32 @@ select_once(FioLoop *loop, PyObject *found, int milliseconds)
         PyErr_SetRaisedException(failed);
         return -1;
     }
-    return PyErr_CheckSignals();
+    return PyErr_CheckSignals() < 0 ? -1 : rung;
 }
 
 /* Polls until something is found or the time is over: a signal alone is no reason to return (PEP
- * 475). What was found, or NULL with an exception set. */
-static PyObject *
-select_poll(FioLoop *loop, int milliseconds)
+ * 475). 0, or -1 with an exception set. */
+static int
+select_poll(FioLoop *loop, PyObject *found, int milliseconds)
 {
     const int64_t millisecond = 1000000;
     int64_t end = fio_loop_now() + milliseconds * millisecond;
-    PyObject *found = PyList_New(0);
-    while (found != NULL) {
-        if (select_once(loop, found, milliseconds) < 0) {
-            Py_CLEAR(found);
-            break;
+    for (;;) {
+        int rung = select_once(loop, found, milliseconds);
+        if (rung < 0) {
+            return -1;
         }
-        if (loop->closed || PyList_GET_SIZE(found) > 0) {
-            break; /* closed by a signal's handler */
-        }
-        if (atomic_load(&loop->crossing->filled)) {
-            if (select_append(found, -1, UV_READABLE) < 0) {
-                Py_CLEAR(found);
-            }
-            break;
+        if (rung > 0 || atomic_load(&loop->crossing->filled)) {
+            return select_append(found, -1, UV_READABLE);
         }
         int64_t left = end - fio_loop_now();
-        if (loop->ready.count > 0 || (milliseconds >= 0 && left <= 0)) {
-            break; /* with a GIL other threads' calls go there at once */
+        /* With a GIL other threads' calls are in the ready ring at once. */
+        if (PyList_GET_SIZE(found) > 0 || fio_loop_has_work(loop)
+            || (milliseconds >= 0 && left <= 0)) {
+            return 0;
         }
         milliseconds = milliseconds < 0 ? -1 : (int)((left + millisecond - 1) / millisecond);
     }
-    return found;
 }
 
 PyObject *
@@ -114,12 +110,21 @@ fio_select_poll(FioLoop *loop, PyObject *timeout)
     if (milliseconds < -1 || fio_loop_check_closed(loop) < 0) {
         return NULL;
     }
-    bool elsewhere = loop->thread_id != 0 && loop->thread_id != PyThread_get_thread_ident();
-    if (elsewhere || loop->parked != NULL || loop->found != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the loop is waiting already, or is another thread's");
+    if (loop->found != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the loop is waiting already");
         return NULL;
     }
-    return select_poll(loop, milliseconds);
+    PyObject *found = PyList_New(0);
+    unsigned long outer = 0;
+    if (found == NULL || fio_loop_begin_by_hand(loop, &outer) < 0) {
+        Py_XDECREF(found);
+        return NULL;
+    }
+    if (select_poll(loop, found, milliseconds) < 0) {
+        Py_CLEAR(found);
+    }
+    fio_loop_end_by_hand(loop, outer);
+    return found;
 }
 
 PyObject *
@@ -147,11 +152,12 @@ select_timeout(FioLoop *loop, bool has_work)
     if (loop->timers.size == 0) {
         Py_RETURN_NONE;
     }
+    double first = fio_timer_first(loop); /* time() may be the program's, and end it */
     double now = fio_timer_clock_seconds(loop);
     if (now == -1.0 && PyErr_Occurred()) {
         return NULL;
     }
-    double seconds = fio_timer_first(loop) - now;
+    double seconds = first - now;
     if (!(seconds > 0.0)) {
         return PyLong_FromLong(0);
     }

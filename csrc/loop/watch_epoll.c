@@ -503,7 +503,8 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     if (!fio_list_is_empty(&watches->changed) && watches_apply(watches)) {
         milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
     }
-    if (loop->ready.count > 0) {
+    bool found = loop->found != NULL && PyList_GET_SIZE(loop->found) > 0;
+    if (loop->ready.count > 0 || FIO_UNLIKELY(found)) {
         milliseconds = 0; /* something failed to be watched */
     }
     int count = 0;

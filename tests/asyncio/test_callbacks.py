@@ -233,6 +233,23 @@ def test_arguments_are_released(loop):
     assert reference() is None
 
 
+@pytest.mark.parametrize("method", ["call_soon", "call_later", "call_soon_threadsafe"])
+def test_cycle_through_a_handle_that_has_run_is_collected(loop, method):
+    class Thing:
+        def use(self):
+            loop.stop()
+
+    thing = Thing()
+    delay = [0] if method == "call_later" else []
+    thing.handle = getattr(loop, method)(*delay, thing.use)
+    loop.run_forever()
+    loop.call_soon(int)
+    reference = weakref.ref(thing)
+    del thing
+    gc.collect()
+    assert reference() is None
+
+
 def test_cycle_through_the_loop_is_collected(loop_factory):
     class Thing:
         def use(self):

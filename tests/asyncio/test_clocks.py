@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import selectors
 import signal
+import socket
 import threading
 import time
 from unittest import mock
@@ -221,15 +223,89 @@ def test_a_signal_handler_raises_out_of_select(loop):
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_signal_handler_closes_the_loop_under_select():
-    loop = fastaio.new_event_loop()  # closed under its select(), epoll fails on asyncio's loop
-    before = signal.signal(signal.SIGALRM, lambda *_: loop.close())
+def test_nobody_closes_or_runs_a_loop_under_select():
+    loop = fastaio.new_event_loop()  # asyncio's lets them, and fails in epoll
+    errors = []
+
+    def disturb():
+        for method in (loop.close, loop.run_forever, loop._run_once, loop._selector.select):
+            with pytest.raises(RuntimeError) as caught:
+                method()
+            errors.append(str(caught.value))
+        loop.call_soon_threadsafe(int)
+
+    def hear(*_):
+        other = threading.Thread(target=disturb)
+        other.start()
+        while other.is_alive():
+            time.sleep(0.001)
+        loop.close()
+
+    before = signal.signal(signal.SIGALRM, hear)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.005)
-        assert loop._selector.select(10) == []
+        with pytest.raises(RuntimeError, match="Cannot close a running event loop"):
+            loop._selector.select(10)
+        thread = threading.Thread(target=disturb)
+        loop.call_soon(thread.start)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        found = loop._selector.select(10)
+        thread.join()
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert loop.is_closed()
+    assert found == [] or found[0][0].fd < 0
+    assert set(errors) <= {
+        "Cannot close a running event loop",
+        "This event loop is already running",
+    }
+    assert len(errors) == 8
+    loop.close()
+
+
+def test_a_clock_that_cancels_the_only_timer(loop):
+    timeouts = []
+
+    def select(timeout):
+        timeouts.append(timeout)
+        loop.stop()
+        return []
+
+    def tell():
+        if not handle.cancelled():
+            handle.cancel()
+            loop.call_soon(loop.stop)
+        return 10.0
+
+    handle = loop.call_at(15, int)
+    with (
+        mock.patch.object(loop, "time", tell),
+        mock.patch.object(loop._selector, "select", select),
+    ):
+        loop.run_forever()
+    assert timeouts[0] == 5
+
+
+def test_another_thread_ends_a_select_that_was_replaced(loop):
+    """By all that ends a wait: not only by callbacks."""
+    original = loop._selector.select
+    others = []
+
+    def end():
+        loop.stop()
+        loop._write_to_self()
+
+    def select(timeout):
+        if timeout is None:
+            others.append(threading.Timer(0.01, end))
+            others[-1].start()
+        return original(timeout)
+
+    with mock.patch.object(loop._selector, "select", select):
+        loop.run_forever()
+    for other in others:
+        other.join()
+    assert others
 
 
 def test_what_select_raises_ends_the_run(loop):
@@ -436,3 +512,66 @@ def test_a_clock_that_fails_ends_the_run(loop):
         with pytest.raises(OSError, match="no clock"):
             loop.run_forever()
     timer.cancel()
+
+
+def test_a_subclass_that_delegates_attributes(loop_factory):
+    class Delegates(type(loop_factory())):
+        def __init__(self):
+            super().__init__()
+            self.other = 5
+
+        def __getattr__(self, name):
+            if name == "other_bits":
+                return self.other.bit_length()
+            raise AttributeError(name) from getattr(self.other, name, None)
+
+    loop = Delegates()
+    assert loop.other_bits == 3
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+
+
+@pytest.mark.parametrize("how", ["object", "deleted"])
+def test_no_selector(loop, how):
+    selector = loop._selector
+    if how == "object":
+        loop._selector = object()
+    else:
+        del loop._selector
+    loop.call_soon(loop.stop)
+    with pytest.raises(AttributeError):
+        loop.run_forever()
+    loop._selector = selector
+    loop.run_forever()
+
+
+class AtCollection:
+    """In a cycle: its end comes with the garbage collector."""
+
+    def __init__(self, end):
+        self.me = self
+        self.end = end
+
+    def __del__(self):
+        self.end()
+
+
+def test_the_collector_comes_while_watches_are_looked_at(loop):
+    pairs = [socket.socketpair() for _ in range(20)]
+    thresholds = gc.get_threshold()
+    try:
+        for ours, _ in pairs:
+            loop.add_reader(ours, int, ours)
+        for ours, _ in pairs:
+            AtCollection(functools.partial(loop.remove_reader, ours))
+            gc.set_threshold(1, 1, 1)
+            for _, key in list(loop._selector.get_map().items()):
+                assert key.data is None or len(key.data) == 2
+            gc.set_threshold(*thresholds)
+    finally:
+        gc.set_threshold(*thresholds)
+        for ours, theirs in pairs:
+            loop.remove_reader(ours)
+            ours.close()
+            theirs.close()

@@ -91,6 +91,22 @@ def test_what_runs_is_not_cancelled(run):
     run(main())
 
 
+def test_an_interrupt_while_the_result_is_read(loop):
+    executor = Held()
+    future = loop.run_in_executor(executor, print)
+    source = executor.calls[0][0]
+
+    def interrupted(timeout=None):
+        del source.exception
+        raise KeyboardInterrupt
+
+    source.exception = interrupted
+    source.set_result(1)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(future)
+    assert not future.done()
+
+
 def test_the_executor_cancels(run):
     async def main():
         executor = Held()

@@ -267,6 +267,12 @@ def finds_handles(loop):
     holder.found = [*loop._ready, *loop._scheduled]
 
 
+def keeps_a_timer_that_is_cancelled(loop):
+    loop.kept = loop.call_later(100, int)
+    loop.kept.cancel()
+    loop.call_soon(int)
+
+
 def finds_a_handle_by_its_weak_reference(loop):
     holder = Holder()
     weak = weakref.ref(loop.call_later(100, lambda: holder))
@@ -287,6 +293,7 @@ def finds_a_handle_by_its_weak_reference(loop):
         holds_handles("call_later", 100),
         finds_handles,
         finds_a_handle_by_its_weak_reference,
+        keeps_a_timer_that_is_cancelled,
     ],
     ids=[
         "sleep",
@@ -299,6 +306,7 @@ def finds_a_handle_by_its_weak_reference(loop):
         "call_later",
         "handles found",
         "weak reference",
+        "cancelled timer",
     ],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -318,3 +318,36 @@ print("parent done")
 
 def test_an_idle_loop_hears_signals_in_the_child():
     assert run_program(SIGNALS_IDLE).stdout == "parent done\n"
+
+
+UNDER_SELECT = (
+    PROGRAM
+    + """
+loop = fastaio.new_event_loop()
+ours, theirs = socket.socketpair()
+loop.add_reader(ours, loop.stop)
+waiter = threading.Thread(target=loop._selector.select, args=[10])
+waiter.start()
+while True:
+    try:
+        loop._selector.select(0)
+    except RuntimeError:
+        break  # it waits now
+pid = os.fork()
+if pid == 0:
+    signal.alarm(5)
+    theirs.send(b"x")
+    loop.run_forever()
+    os._exit(7)
+assert status_of(pid) == 7
+waiter.join()
+loop.run_forever()
+assert ours.recv(9) == b"x"
+loop.close()
+print("parent done")
+"""
+)
+
+
+def test_forked_while_another_thread_waits_in_select():
+    assert run_program(UNDER_SELECT).stdout == "parent done\n"

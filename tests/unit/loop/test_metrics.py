@@ -23,6 +23,13 @@ def test_of_a_new_loop(loop):
     assert loop.metrics() == fastaio.LoopMetrics(*[0] * 5, *[0.0] * 5, *[0] * 6)
 
 
+def test_of_a_poll_by_the_program(loop):
+    assert loop._selector.select(0.01) == []
+    seen = loop.metrics()
+    assert 0.009 < seen.waiting < 1
+    assert seen.working < 1
+
+
 def test_cannot_be_changed(loop):
     with pytest.raises(AttributeError):
         loop.metrics().turns = 3
