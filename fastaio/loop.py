@@ -152,8 +152,7 @@ class Loop(_core.Loop, Endpoints):
 
         Raises RuntimeError while the loop runs.
         """
-        if self.is_running():
-            raise RuntimeError("Cannot close a running event loop")
+        self._check_idle()
         if self._closed:
             return
         if self._debug:

@@ -99,6 +99,19 @@ fio_loop_wait(FioLoop *loop, int milliseconds)
     return !atomic_exchange(&loop->crossing->blocking, false);
 }
 
+/* Milliseconds until the first timer is due, -1: there is none. `now`: our clock. */
+static int
+loop_time_to_wait(FioLoop *loop, int64_t now)
+{
+    int wait = fio_timer_wait(&loop->c_timers, now);
+    if (loop->timers.size > 0) {
+        int64_t then = fio_timer_is_foreign(loop) ? fio_timer_clock(loop) : now;
+        int other = fio_timer_wait(&loop->timers, then);
+        wait = wait < 0 || (other >= 0 && other < wait) ? other : wait;
+    }
+    return wait;
+}
+
 /* Is this one of the turns that go without a poll? */
 static bool
 loop_skips_poll(FioLoop *loop)
@@ -132,10 +145,7 @@ loop_poll(FioLoop *loop)
     else {
         int64_t now = fio_loop_now();
         fio_metrics_poll(loop, now);
-        int wait = loop->timers.size == 0
-                       ? -1
-                       : fio_timer_wait(loop,
-                                        fio_timer_is_foreign(loop) ? fio_timer_clock(loop) : now);
+        int wait = loop_time_to_wait(loop, now);
         if (loop->fatal != NULL) {
             return;
         }
@@ -172,6 +182,29 @@ fio_loop_run_turn_end(FioLoop *loop)
 }
 
 static void
+loop_fire_timers(FioLoop *loop)
+{
+    if (loop->timers.size + loop->c_timers.size == 0 || loop->fatal != NULL) {
+        return;
+    }
+    int64_t now = fio_loop_now();
+    if (loop->c_timers.size > 0) {
+        fio_metrics_timers(loop, &loop->c_timers, now);
+        fio_timers_fire(loop, &loop->c_timers, now);
+    }
+    if (loop->timers.size > 0 && loop->fatal == NULL) {
+        bool foreign = fio_timer_is_foreign(loop);
+        if (FIO_UNLIKELY(foreign)) {
+            now = fio_timer_due_foreign(loop);
+        }
+        else {
+            fio_metrics_timers(loop, &loop->timers, now);
+        }
+        fio_timers_fire(loop, &loop->timers, now);
+    }
+}
+
+static void
 loop_turn(FioLoop *loop)
 {
     loop->metrics.turns++;
@@ -185,11 +218,7 @@ loop_turn(FioLoop *loop)
         fio_report_fatal(loop);
         return;
     }
-    if (loop->timers.size > 0 && loop->fatal == NULL) {
-        int64_t now = fio_timer_due(loop);
-        fio_metrics_timers(loop, now);
-        fio_timers_fire(loop, now);
-    }
+    loop_fire_timers(loop);
     if (loop->fatal == NULL) {
         fio_ready_run(loop);
     }

@@ -90,7 +90,8 @@ struct FioLoop {
     fio_state *st;  /* borrowed: the type keeps the module alive; not to be used in deallocators */
     size_t gc_head; /* st->gc_head */
     fio_ready_ring ready;
-    fio_timer_heap timers;
+    fio_timer_heap timers;         /* TimerHandles, by loop.time() */
+    fio_timer_heap c_timers;       /* the others, by our clock, whatever time() tells */
     fio_node turn_end;             /* list of fio_turn_end nodes to run before the poll */
     fio_node turn_end_now;         /* those of them that are being run */
     struct fio_crossing *crossing; /* owned: the locked queue of call_soon_threadsafe */

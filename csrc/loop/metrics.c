@@ -127,9 +127,9 @@ fio_metrics_read(FioLoop *loop, PyObject *Py_UNUSED(unused))
     (void)fio_watches_visit(loop, metrics_count, &counts);
     return Py_BuildValue(
         "(KKnnndddddnnnnnn)", (unsigned long long)now.turns, (unsigned long long)now.callbacks,
-        (Py_ssize_t)(loop->ready.count + loop->crossing->size), loop->timers.size,
-        counts.descriptors, (double)now.lag * seconds, (double)now.lag_max * seconds,
-        passed > 0 ? (double)worked / (double)passed : 0.0, (double)now.worked * seconds,
-        (double)now.waited * seconds, counts.tcp, counts.unix_sockets, counts.pipes,
-        counts.datagrams, counts.tls, counts.listeners);
+        (Py_ssize_t)(loop->ready.count + loop->crossing->size),
+        loop->timers.size + loop->c_timers.size, counts.descriptors, (double)now.lag * seconds,
+        (double)now.lag_max * seconds, passed > 0 ? (double)worked / (double)passed : 0.0,
+        (double)now.worked * seconds, (double)now.waited * seconds, counts.tcp, counts.unix_sockets,
+        counts.pipes, counts.datagrams, counts.tls, counts.listeners);
 }

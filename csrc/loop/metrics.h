@@ -28,12 +28,12 @@ fio_metrics_poll(FioLoop *loop, int64_t now)
     }
 }
 
-/* Timers are looked at `now`. */
+/* Timers are looked at `now`, by our clock. */
 static inline void
-fio_metrics_timers(FioLoop *loop, int64_t now)
+fio_metrics_timers(FioLoop *loop, const fio_timer_heap *heap, int64_t now)
 {
-    int64_t when = loop->timers.items[0].when;
-    if (when <= now && now - when > loop->metrics.late && !fio_timer_is_foreign(loop)) {
+    int64_t when = heap->items[0].when;
+    if (when <= now && now - when > loop->metrics.late) {
         loop->metrics.late = now - when;
     }
 }

@@ -127,14 +127,23 @@ PyDoc_STRVAR(loop_close_doc,
              "Raises RuntimeError while the loop runs.");
 
 static PyObject *
-loop_close(FioLoop *self, PyObject *Py_UNUSED(ignored))
+loop_check_idle(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
     if (self->thread_id != 0 || self->running || self->by_hand != 0) {
         PyErr_SetString(PyExc_RuntimeError, "Cannot close a running event loop");
         return NULL;
     }
-    fio_loop_shut(self);
     Py_RETURN_NONE;
+}
+
+static PyObject *
+loop_close(FioLoop *self, PyObject *none)
+{
+    PyObject *idle = loop_check_idle(self, none);
+    if (idle != NULL) {
+        fio_loop_shut(self);
+    }
+    return idle;
 }
 
 PyDoc_STRVAR(loop_is_running_doc,
@@ -558,6 +567,10 @@ PyDoc_STRVAR(loop_chain_future_doc,
              "A future that is done as the concurrent.futures.Future is; cancelled, it cancels "
              "that\n(asyncio: futures.wrap_future).");
 
+PyDoc_STRVAR(loop_check_idle_doc, "_check_idle($self, /)\n"
+                                  "--\n\n"
+                                  "RuntimeError where close() would be refused.");
+
 static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
     {"_add_reader", FIO_METHOD(fio_readers_add_reader_unchecked), METH_FASTCALL,
@@ -568,6 +581,7 @@ static PyMethodDef loop_methods[] = {
     {"_before_fork", (PyCFunction)fio_fork_before, METH_NOARGS, loop_before_fork_doc},
     {"_chain_future", (PyCFunction)fio_executor_chain, METH_O, loop_chain_future_doc},
     {"_check_closed", (PyCFunction)loop_check_closed_method, METH_NOARGS, loop_check_closed_doc},
+    {"_check_idle", (PyCFunction)loop_check_idle, METH_NOARGS, loop_check_idle_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_readers_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
     {"_found", FIO_METHOD(fio_select_found), METH_FASTCALL, loop_found_doc},

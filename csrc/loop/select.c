@@ -149,19 +149,23 @@ select_timeout(FioLoop *loop, bool has_work)
     if (has_work) {
         return PyLong_FromLong(0);
     }
-    if (loop->timers.size == 0) {
+    if (loop->timers.size + loop->c_timers.size == 0) {
         Py_RETURN_NONE;
     }
-    double first = fio_timer_first(loop); /* time() may be the program's, and end it */
-    double now = fio_timer_clock_seconds(loop);
-    if (now == -1.0 && PyErr_Occurred()) {
-        return NULL;
+    double seconds = FIO_TIMER_LONGEST_WAIT;
+    if (loop->c_timers.size > 0) {
+        seconds = fmin(seconds, (double)(loop->c_timers.items[0].when - fio_loop_now()) * 1e-9);
     }
-    double seconds = first - now;
-    if (!(seconds > 0.0)) {
-        return PyLong_FromLong(0);
+    if (loop->timers.size > 0) {
+        double first = fio_timer_first(loop); /* time() may be the program's, and end it */
+        double now = fio_timer_clock_seconds(loop);
+        if (now == -1.0 && PyErr_Occurred()) {
+            return NULL;
+        }
+        double left = first - now;
+        seconds = left > 0.0 ? fmin(seconds, left) : 0.0; /* also for what is no number */
     }
-    return PyFloat_FromDouble(seconds < FIO_TIMER_LONGEST_WAIT ? seconds : FIO_TIMER_LONGEST_WAIT);
+    return seconds > 0.0 ? PyFloat_FromDouble(seconds) : PyLong_FromLong(0);
 }
 
 void

@@ -99,9 +99,7 @@ fio_timer_due_foreign(FioLoop *loop)
 double
 fio_timer_first(const FioLoop *loop)
 {
-    const fio_timer_entry *first = &loop->timers.items[0];
-    PyObject *handle = fio_timer_handle_of(first->timer);
-    return handle == NULL ? (double)first->when * 1e-9 : ((FioTimerHandle *)handle)->when;
+    return ((FioTimerHandle *)fio_timer_handle_of(loop->timers.items[0].timer))->when;
 }
 
 int64_t
@@ -185,10 +183,16 @@ timer_reserve(fio_timer_heap *heap)
     return 0;
 }
 
+static fio_timer_heap *
+timer_heap(FioLoop *loop, fio_timer *timer)
+{
+    return fio_timer_handle_of(timer) != NULL ? &loop->timers : &loop->c_timers;
+}
+
 int
 fio_timer_start(FioLoop *loop, fio_timer *timer, int64_t when)
 {
-    fio_timer_heap *heap = &loop->timers;
+    fio_timer_heap *heap = timer_heap(loop, timer);
     fio_timer_stop(loop, timer);
     if (timer_reserve(heap) < 0) {
         return -1;
@@ -201,7 +205,7 @@ fio_timer_start(FioLoop *loop, fio_timer *timer, int64_t when)
 void
 fio_timer_stop(FioLoop *loop, fio_timer *timer)
 {
-    fio_timer_heap *heap = &loop->timers;
+    fio_timer_heap *heap = timer_heap(loop, timer);
     if (timer->place == 0) {
         return;
     }
@@ -220,9 +224,8 @@ fio_timer_stop(FioLoop *loop, fio_timer *timer)
 }
 
 int
-fio_timer_wait(FioLoop *loop, int64_t now)
+fio_timer_wait(const fio_timer_heap *heap, int64_t now)
 {
-    const fio_timer_heap *heap = &loop->timers;
     if (heap->size == 0) {
         return -1;
     }
@@ -352,19 +355,13 @@ timers_sort(fio_timer_entry *due, fio_timer_entry *spare, Py_ssize_t count)
     }
 }
 
-/* Fires the TimerHandles among the entries, which runs no code of others; timers in C, which would,
- * go back into the heap. */
+/* Fires TimerHandles, which runs no code of others. */
 static void
-timers_fire_sorted(FioLoop *loop, fio_timer_entry *due, Py_ssize_t count)
+timers_fire_sorted(const fio_timer_entry *due, Py_ssize_t count)
 {
-    fio_timer_heap *heap = &loop->timers;
     for (Py_ssize_t i = 0; i < count; i++) {
         fio_timer *timer = due[i].timer;
         FIO_PREFETCH(due[i + TIMER_AHEAD < count ? i + TIMER_AHEAD : i].timer);
-        if (fio_timer_handle_of(timer) == NULL) {
-            timer_sift_up(heap, heap->size++, due[i]); /* there was room for it before */
-            continue;
-        }
         timer->place = 0;
         timer->fire(timer);
     }
@@ -388,7 +385,7 @@ timers_fire_together(FioLoop *loop, int64_t now)
     if (due != NULL && fio_ready_reserve(&loop->ready, (size_t)count) == 0) {
         timers_take(heap, places, count, due);
         timers_sort(due, due + count, count);
-        timers_fire_sorted(loop, due, count);
+        timers_fire_sorted(due, count);
     }
     else {
         PyErr_Clear(); /* one by one, then */
@@ -398,12 +395,11 @@ timers_fire_together(FioLoop *loop, int64_t now)
 }
 
 void
-fio_timers_fire(FioLoop *loop, int64_t now)
+fio_timers_fire(FioLoop *loop, fio_timer_heap *heap, int64_t now)
 {
-    fio_timer_heap *heap = &loop->timers;
     uint64_t end = heap->started; /* what fire() starts belongs to the next turn */
     for (int fired = 0; timers_are_due(heap, now) && loop->fatal == NULL; fired++) {
-        if (fired == TIMER_TOGETHER_AFTER) {
+        if (fired == TIMER_TOGETHER_AFTER && heap == &loop->timers) {
             timers_fire_together(loop, now);
             if (!timers_are_due(heap, now)) {
                 break;
@@ -421,10 +417,9 @@ fio_timers_fire(FioLoop *loop, int64_t now)
 /* -- all of them ----------------------------------------------------------------------------------
  */
 
-void
-fio_timers_free(FioLoop *loop)
+static void
+timers_empty(fio_timer_heap *heap)
 {
-    fio_timer_heap *heap = &loop->timers;
     while (heap->size > 0) {
         fio_timer *timer = heap->items[--heap->size].timer;
         timer->place = 0;
@@ -436,6 +431,13 @@ fio_timers_free(FioLoop *loop)
     PyMem_Free(heap->items);
     heap->items = NULL;
     heap->capacity = 0;
+}
+
+void
+fio_timers_free(FioLoop *loop)
+{
+    timers_empty(&loop->timers);
+    timers_empty(&loop->c_timers);
 }
 
 PyObject *

@@ -24,17 +24,11 @@ fio_timer_is_foreign(const FioLoop *loop)
     return FIO_UNLIKELY(loop->foreign_time) || fio_clock_is_foreign(loop->st);
 }
 
-/* The time up to which timers are due: of another's clock it is what loop._clock_resolution adds
- * to it, as asyncio's turn does. */
+/* The time up to which TimerHandles are due by another's clock: what loop._clock_resolution adds to
+ * it, as asyncio's turn does. */
 FIO_COLD int64_t fio_timer_due_foreign(FioLoop *loop);
 
-static inline int64_t
-fio_timer_due(FioLoop *loop)
-{
-    return fio_timer_is_foreign(loop) ? fio_timer_due_foreign(loop) : fio_loop_now();
-}
-
-/* When the first timer is due, in seconds; there is one. */
+/* When the first TimerHandle is due, in seconds; there is one. */
 double fio_timer_first(const FioLoop *loop);
 
 /* The same in seconds for call_later(); -1.0 with an exception set. */
@@ -44,12 +38,12 @@ double fio_timer_clock_seconds(FioLoop *loop);
 PyObject *fio_timer_time(FioLoop *loop, PyObject *unused);
 
 /* Milliseconds until the first timer is due, rounded up; 0 when one is, -1 when there is none. */
-int fio_timer_wait(FioLoop *loop, int64_t now);
+int fio_timer_wait(const fio_timer_heap *heap, int64_t now);
 
-/* Fires all timers that are due. */
-void fio_timers_fire(FioLoop *loop, int64_t now);
+/* Fires all timers of a heap that are due. */
+void fio_timers_fire(FioLoop *loop, fio_timer_heap *heap, int64_t now);
 
-/* Empties the heap; C timers are not fired. */
+/* Empties both heaps; C timers are not fired. */
 void fio_timers_free(FioLoop *loop);
 
 /* The TimerHandles of the heap, in the heap's order (the first is the next to fire). */

@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 import fastaio
+from fastaio import http
 
 
 class Clock:
@@ -575,3 +576,62 @@ def test_the_collector_comes_while_watches_are_looked_at(loop):
             loop.remove_reader(ours)
             ours.close()
             theirs.close()
+
+
+@pytest.mark.parametrize("what", ["loop.time", "time.monotonic"])
+def test_servers_do_not_starve_timers_under_another_clock(what):
+    """Their own timers go by the kernel's clock, whatever that is to the program's."""
+    loop = fastaio.new_event_loop()
+
+    async def main():
+        async def answer(request):
+            return http.Response(text="x")
+
+        server = http.HttpServer(answer, loop=loop)
+        listening = await loop.create_server(server, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        real = time.monotonic
+        for ahead in (1e9, -1e9):
+            clock = functools.partial(lambda ahead: real() + ahead, ahead)
+            target = (
+                mock.patch.object(loop, "time", clock)
+                if what == "loop.time"
+                else mock.patch("time.monotonic", clock)
+            )
+            with target:
+                fired = loop.create_future()
+                loop.call_later(0.01, fired.set_result, None)
+                turns = loop.metrics().turns
+                await fired
+                assert loop.metrics().turns - turns < 100
+        listening.close()
+        await server.shutdown(timeout=5.0)
+        writer.close()
+        await writer.wait_closed()
+
+    loop.run_until_complete(main())
+    loop.close()
+
+
+def test_close_is_refused_before_anything_is_dropped():
+    loop = fastaio.new_event_loop()
+    loop.add_signal_handler(signal.SIGUSR1, int)
+    errors = []
+
+    def hear(*_):
+        try:
+            loop.close()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    before = signal.signal(signal.SIGALRM, hear)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        loop._selector.select(0.05)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert errors == ["Cannot close a running event loop"]
+    assert loop.remove_signal_handler(signal.SIGUSR1)
+    loop.close()
