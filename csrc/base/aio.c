@@ -334,13 +334,20 @@ fio_future_new(fio_state *st, PyObject *loop)
     return PyObject_CallMethodNoArgs(loop, st->str_create_future);
 }
 
+int
+fio_aio_asks(PyObject *object, PyObject *name)
+{
+    PyObject *answer = PyObject_CallMethodNoArgs(object, name);
+    int truth = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    return truth;
+}
+
 static int
 future_settle(fio_state *st, PyObject *future, PyObject *method, PyObject *value)
 {
     Py_INCREF(future); /* whose methods may be the program's, and let go of it */
-    PyObject *done = PyObject_CallMethodNoArgs(future, st->str_done);
-    int is_done = done == NULL ? -1 : PyObject_IsTrue(done);
-    Py_XDECREF(done);
+    int is_done = fio_aio_asks(future, st->str_done);
     int result = is_done < 0 ? -1 : 0;
     if (is_done == 0) {
         PyObject *none = PyObject_CallMethodOneArg(future, method, value);

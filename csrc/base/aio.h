@@ -90,6 +90,9 @@ extern const char fio_coroutine_close_doc[];
     {"throw", FIO_METHOD(fio_coroutine_throw), METH_FASTCALL, fio_coroutine_throw_doc}
 /* clang-format on */
 
+/* What object.<name>() of a future, a transport or a loop tells: 1, 0, or -1 with an exception. */
+FIO_MUST_CHECK int fio_aio_asks(PyObject *object, PyObject *name);
+
 /* -- futures --------------------------------------------------------------------------------------
  */
 

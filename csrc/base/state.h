@@ -303,6 +303,7 @@ typedef struct {
 #endif
     unsigned int handle_version; /* loop/overrides.h: of asyncio.TimerHandle when looked at */
     bool foreign_handles;        /* its _run(), or that of Handle, is not asyncio's */
+    bool heap_kept;              /* loop/loop.c: glibc's thresholds are raised */
     bool tells_contexts;         /* base/context.c: contexts with the same variables can be told */
     size_t gc_head; /* base/gc.c: bytes the collector has in front of an object, or 0 */
     const struct fio_multidict_api *multidict_api; /* server/multidict.c's; NULL: not looked for */

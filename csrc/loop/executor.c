@@ -18,16 +18,6 @@ executor_loop(PyObject *self)
     return (FioLoop *)PyTuple_GET_ITEM(self, 1);
 }
 
-/* What object.<name>() tells: 1, 0, or -1 with an exception set. */
-static int
-executor_asks(PyObject *object, PyObject *name)
-{
-    PyObject *answer = PyObject_CallMethodNoArgs(object, name);
-    int truth = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    Py_XDECREF(answer);
-    return truth;
-}
-
 /* On the loop: source's result is destination's (asyncio: futures._copy_future_state, which is
  * called for everything else). */
 static PyObject *
@@ -35,7 +25,7 @@ executor_copy(PyObject *self, PyObject *source)
 {
     PyObject *destination = executor_future(self);
     fio_state *st = executor_loop(self)->st;
-    int cancelled = executor_asks(destination, st->str_cancelled);
+    int cancelled = fio_aio_asks(destination, st->str_cancelled);
     if (cancelled != 0) {
         return cancelled < 0 ? NULL : Py_NewRef(Py_None);
     }
@@ -86,7 +76,7 @@ static PyObject *
 executor_check_cancel(PyObject *self, PyObject *destination)
 {
     fio_state *st = executor_loop(self)->st;
-    int cancelled = executor_asks(destination, st->str_cancelled);
+    int cancelled = fio_aio_asks(destination, st->str_cancelled);
     if (cancelled <= 0) {
         return cancelled < 0 ? NULL : Py_NewRef(Py_None);
     }

@@ -35,7 +35,10 @@ fio_loop_open(FioLoop *loop)
 {
     fio_list_init(&loop->turn_end);
     fio_list_init(&loop->turn_end_now);
-    PyMem_Free(PyMem_Malloc(LOOP_HEAP_BLOCK));
+    if (!loop->st->heap_kept) {
+        PyMem_Free(PyMem_Malloc(LOOP_HEAP_BLOCK));
+        loop->st->heap_kept = true;
+    }
     if (fio_crossing_open(loop) < 0) {
         return -1;
     }

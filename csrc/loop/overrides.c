@@ -3,6 +3,7 @@
 
 #include "loop/overrides.h"
 
+#include "base/aio.h"
 #include "loop/clock.h"
 #include "loop/report.h"
 #include "loop/schedule.h"
@@ -25,14 +26,8 @@ overrides_differ(FioLoop *loop, PyObject *name, PyCFunction ours)
 static int
 overrides_select(FioLoop *loop)
 {
-    if (!loop->has_selector) {
-        return 0;
-    }
-    PyObject *answer = PyObject_CallMethodNoArgs((PyObject *)loop,
-                                                 loop->st->str__selects_elsewhere);
-    int elsewhere = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    Py_XDECREF(answer);
-    return elsewhere;
+    return loop->has_selector ? fio_aio_asks((PyObject *)loop, loop->st->str__selects_elsewhere)
+                              : 0;
 }
 
 int

@@ -3,6 +3,8 @@
 
 #include "net/foreign.h"
 
+#include "base/aio.h"
+
 /* Gathered output above this is written at once. */
 #define FOREIGN_FLUSH_SIZE ((size_t)64 * 1024)
 
@@ -54,10 +56,7 @@ foreign_call(FioForeignWire *self, PyObject *name)
 static int
 foreign_is_closing(FioForeignWire *self)
 {
-    PyObject *answer = PyObject_CallMethodNoArgs(self->transport, self->st->str_is_closing);
-    const int closing = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    Py_XDECREF(answer);
-    return closing;
+    return fio_aio_asks(self->transport, self->st->str_is_closing);
 }
 
 /* transport.write(data), taking over the reference; NULL data is the failure of making it. What is

@@ -248,9 +248,7 @@ static void
 conn_write_eof(FioConn *conn)
 {
     fio_state *st = conn->server->st;
-    PyObject *can = PyObject_CallMethodNoArgs(conn->transport, st->str_can_write_eof);
-    int is_able = can == NULL ? -1 : PyObject_IsTrue(can);
-    Py_XDECREF(can);
+    int is_able = fio_aio_asks(conn->transport, st->str_can_write_eof);
     PyObject *done = NULL;
     if (is_able > 0 && conn->transport != NULL) {
         done = PyObject_CallMethodNoArgs(conn->transport, st->str_write_eof);
