@@ -1,8 +1,9 @@
-"""``getaddrinfo()`` and ``getnameinfo()`` of numbers: answered at once and without a thread, since
-nothing has to be looked up, and by the real functions of ``socket``, so that every way of writing
-an address, every flag and the order of the entries are libc's.
+"""``getaddrinfo()`` and ``getnameinfo()`` without the executor.
 
-Where the answer's shape is known from an earlier one, only the address in it is new.
+Numbers are answered at once and without a thread, since nothing has to be looked up, and by the
+real functions of ``socket``, so that every way of writing an address, every flag and the order of
+the entries are libc's. Where the answer's shape is known from an earlier one, only the address in
+it is new. Names are looked up in threads of the loop (csrc/loop/resolver.c).
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from typing import Any, NamedTuple
 
 from ._core import numeric_address
 
-__all__ = ["numeric_addrinfo", "numeric_nameinfo"]
+__all__ = ["families", "is_plain", "kinds", "numeric_addrinfo", "numeric_nameinfo"]
 
 #: Who is called in earnest: a program that puts its own function there wants it to be asked, also
 #: one that did so before this was imported.
 _getaddrinfo = socket.getaddrinfo
+_getaddrinfo_inside = _socket.getaddrinfo
 _getnameinfo = socket.getnameinfo
 _are_genuine = _getaddrinfo.__module__ == "socket" and _getnameinfo is _socket.getnameinfo
+
+#: What ``socket.getaddrinfo`` makes of the numbers in an answer.
+families = {int(member): member for member in socket.AddressFamily}
+kinds = {int(member): member for member in socket.SocketKind}
 
 _Entry = tuple[Any, Any, int, str, Any]
 
@@ -55,6 +61,15 @@ _PORT_BYTES = re.compile(b"[0-9]{1,5}")
 #: getnameinfo() looks nothing up with both of these; the rest is for those that do no harm.
 _NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 _NAME_FLAGS = _NUMERIC_NAME | socket.NI_DGRAM | socket.NI_NAMEREQD | socket.NI_NOFQDN
+
+
+def is_plain() -> bool:
+    """Whether ``socket.getaddrinfo`` is the real one, inside too."""
+    return (
+        socket.getaddrinfo is _getaddrinfo
+        and _socket.getaddrinfo is _getaddrinfo_inside
+        and _are_genuine
+    )
 
 
 def numeric_addrinfo(

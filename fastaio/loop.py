@@ -71,6 +71,7 @@ class Loop(_core.Loop, Endpoints):
         self._wakeup_ours = -1  # what signals ring while they ring our pipe
         self._wakeup_before = -1  # what they rang before
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
+        self._made_executor: concurrent.futures.Executor | None = None  # the default, by asyncio
         fork.enlist(self)
 
     # -- running -----------------------------------------------------------------------------------
@@ -189,6 +190,8 @@ class Loop(_core.Loop, Endpoints):
         executor = self._default_executor
         if executor is not None and getattr(executor, "_threads", None):
             # None of its threads is here; the next run_in_executor() makes another.
+            if executor is self._made_executor:
+                self._made_executor = None
             self._default_executor = None
 
     def metrics(self) -> LoopMetrics:
@@ -211,7 +214,10 @@ class Loop(_core.Loop, Endpoints):
         """
         chosen = self._default_executor if executor is None else executor
         if chosen is None or self._debug:
-            return super().run_in_executor(executor, func, *args)
+            made = super().run_in_executor(executor, func, *args)
+            if chosen is None:
+                self._made_executor = self._default_executor
+            return made
         self._check_closed()
         if executor is None:
             self._check_default_executor()
@@ -232,14 +238,23 @@ class Loop(_core.Loop, Endpoints):
         proto: int = 0,
         flags: int = 0,
     ) -> list[Any]:
-        """``socket.getaddrinfo()``, in the default executor where a name has to be looked up.
+        """``socket.getaddrinfo()``, in a thread where a name has to be looked up.
 
-        Raises ``socket.gaierror``.
+        That is one of the default executor where the program has set one, and one of the loop's
+        own where not. Raises ``socket.gaierror``.
         """
         if not self._debug and self._has_executor():
             found = addresses.numeric_addrinfo(host, port, family, type, proto, flags)
             if found is not None:
                 return found
+            if self._looks_up():
+                answer = self._look_up(host, port, family, type, proto, flags)
+                if answer is not None:
+                    try:
+                        return await answer
+                    finally:
+                        if answer.cancelled():
+                            self._forget_look_up(answer)
         return await super().getaddrinfo(
             host, port, family=family, type=type, proto=proto, flags=flags
         )
@@ -258,6 +273,14 @@ class Loop(_core.Loop, Endpoints):
     def _has_executor(self) -> bool:
         """Whether run_in_executor() would take a call: without one, asyncio resolves nothing."""
         return not (self._closed or self._executor_shutdown_called)
+
+    def _looks_up(self) -> bool:
+        """Whether names are looked up without the executor: nobody could tell it from theirs."""
+        return (
+            self._default_executor is self._made_executor
+            and getattr(self.run_in_executor, "__func__", None) is Loop.run_in_executor
+            and addresses.is_plain()
+        )
 
     # -- signals -----------------------------------------------------------------------------------
 

@@ -344,6 +344,13 @@ async def getaddrinfo(count: int) -> None:
         await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
 
 
+@coroutine_row("getaddrinfo, localhost", 2_000)
+async def getaddrinfo_name(count: int) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        await loop.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)
+
+
 @coroutine_row("spawn /bin/true and wait", 100)
 async def spawn(count: int) -> None:
     for _ in range(count):

@@ -3,44 +3,19 @@
  * (fastaio/addresses.py), with all its ways to write a number. */
 
 #include "base/addr.h"
-#include "base/args.h"
+#include "base/text.h"
 
 /* Longer than any address that inet_pton() takes. */
 #define HOST_MAX INET6_ADDRSTRLEN
 
 #define PORT_MAX 65535
 
-/* The characters of an exact str or bytes, ended by NUL; false for anything else. */
-static bool
-host_text(PyObject *host, char text[HOST_MAX + 1])
-{
-    const char *from;
-    Py_ssize_t size;
-    if (PyUnicode_CheckExact(host) && PyUnicode_IS_ASCII(host)) {
-        from = PyUnicode_DATA(host);
-        size = PyUnicode_GET_LENGTH(host);
-    }
-    else if (PyBytes_CheckExact(host)) {
-        from = PyBytes_AS_STRING(host);
-        size = PyBytes_GET_SIZE(host);
-    }
-    else {
-        return false;
-    }
-    if (size > HOST_MAX || memchr(from, '\0', (size_t)size) != NULL) {
-        return false;
-    }
-    memcpy(text, from, (size_t)size);
-    text[size] = '\0';
-    return true;
-}
-
 /* Whether `addr` now is that of host and port. Never raises. */
 static bool
 address_parse(PyObject *host, PyObject *port, fio_addr *addr)
 {
     char text[HOST_MAX + 1];
-    if (!PyLong_CheckExact(port) || !host_text(host, text)) {
+    if (!PyLong_CheckExact(port) || !fio_text_copy(host, HOST_MAX, text)) {
         return false;
     }
     int overflow;

@@ -247,6 +247,9 @@
     X(md_MultiDictProxy, "multidict", "MultiDictProxy")                     \
     X(md_capsule, "multidict._multidict", "CAPI")                           \
     X(mime_guess_type, "mimetypes", "guess_type")                           \
+    X(socket_families, "fastaio.addresses", "families")                     \
+    X(socket_gaierror, "_socket", "gaierror")                               \
+    X(socket_kinds, "fastaio.addresses", "kinds")                           \
     X(ssl_SSLSyscallError, "ssl", "SSLSyscallError")                        \
     X(ssl_SSLObject, "ssl", "SSLObject")                                    \
     X(ssl_SSLWantReadError, "ssl", "SSLWantReadError")                      \

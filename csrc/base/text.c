@@ -33,3 +33,27 @@ fio_text_new(fio_view text, const char *errors)
     }
     return result;
 }
+
+bool
+fio_text_copy(PyObject *value, size_t most, char *text)
+{
+    const char *from;
+    Py_ssize_t size;
+    if (PyUnicode_CheckExact(value) && PyUnicode_IS_ASCII(value)) {
+        from = PyUnicode_DATA(value);
+        size = PyUnicode_GET_LENGTH(value);
+    }
+    else if (PyBytes_CheckExact(value)) {
+        from = PyBytes_AS_STRING(value);
+        size = PyBytes_GET_SIZE(value);
+    }
+    else {
+        return false;
+    }
+    if ((size_t)size > most || memchr(from, '\0', (size_t)size) != NULL) {
+        return false;
+    }
+    memcpy(text, from, (size_t)size);
+    text[size] = '\0';
+    return true;
+}

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "loop/report.h"
+#include "loop/resolver.h"
 #include "loop/signal.h"
 #include "loop/threads.h"
 #include "loop/watch.h"
@@ -29,6 +30,7 @@ fork_renew(FioLoop *loop)
         loop->found = NULL;
     }
     loop->left_behind = loop->running;
+    fio_resolver_fork(loop);
     fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);
     if (fio_watches_fork(loop, loop->thread_id != 0) < 0) {

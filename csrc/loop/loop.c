@@ -9,6 +9,7 @@
 #include "loop/overrides.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/resolver.h"
 #include "loop/select.h"
 #include "loop/signal.h"
 #include "loop/threads.h"
@@ -58,6 +59,7 @@ fio_loop_shut(FioLoop *loop)
         return;
     }
     loop->closed = true;
+    fio_resolver_shut(loop);
     fio_crossing_close(loop);
     fio_loop_drop_input(loop);
     fio_watches_close(loop);

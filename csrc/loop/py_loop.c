@@ -10,6 +10,7 @@
 #include "loop/readers.h"
 #include "loop/ready.h"
 #include "loop/report.h"
+#include "loop/resolver.h"
 #include "loop/schedule.h"
 #include "loop/select.h"
 #include "loop/signal.h"
@@ -59,6 +60,9 @@ loop_traverse(FioLoop *self, visitproc visit, void *arg)
     }
     if (result == 0) {
         result = fio_watches_traverse(self, visit, arg);
+    }
+    if (result == 0) {
+        result = fio_resolver_traverse(self, visit, arg);
     }
     return result != 0 ? result : fio_crossing_traverse(self, visit, arg);
 }
@@ -567,6 +571,17 @@ PyDoc_STRVAR(loop_chain_future_doc,
              "A future that is done as the concurrent.futures.Future is; cancelled, it cancels "
              "that\n(asyncio: futures.wrap_future).");
 
+PyDoc_STRVAR(
+    loop_look_up_doc,
+    "_look_up($self, host, port, family, type, proto, flags, /)\n"
+    "--\n\n"
+    "A future of what socket.getaddrinfo() returns; None where it has to be asked itself.");
+
+PyDoc_STRVAR(loop_forget_look_up_doc,
+             "_forget_look_up($self, future, /)\n"
+             "--\n\n"
+             "Do not ask what was not asked yet: nobody waits for that future.");
+
 PyDoc_STRVAR(loop_check_idle_doc, "_check_idle($self, /)\n"
                                   "--\n\n"
                                   "RuntimeError where close() would be refused.");
@@ -584,7 +599,9 @@ static PyMethodDef loop_methods[] = {
     {"_check_idle", (PyCFunction)loop_check_idle, METH_NOARGS, loop_check_idle_doc},
     {"_ensure_fd_no_transport", (PyCFunction)fio_readers_ensure_no_transport, METH_O,
      loop_ensure_fd_no_transport_doc},
+    {"_forget_look_up", (PyCFunction)fio_resolver_forget, METH_O, loop_forget_look_up_doc},
     {"_found", FIO_METHOD(fio_select_found), METH_FASTCALL, loop_found_doc},
+    {"_look_up", FIO_METHOD(fio_resolver_look_up), METH_FASTCALL, loop_look_up_doc},
     {"_metrics", (PyCFunction)fio_metrics_read, METH_NOARGS, loop_metrics_doc},
     {"_new_handle", FIO_METHOD(fio_schedule_new_handle), METH_FASTCALL | METH_KEYWORDS,
      loop_new_handle_doc},

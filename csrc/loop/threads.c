@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "loop/ready.h"
+#include "loop/resolver.h"
 #include "loop/watch.h"
 
 #define CROSSING_FIRST_CAPACITY 16
@@ -195,6 +196,13 @@ fio_crossing_wake(FioLoop *loop)
     uv_mutex_unlock(&crossing->lock);
 }
 
+void
+fio_crossing_fill(FioLoop *loop)
+{
+    atomic_store(&loop->crossing->filled, true);
+    crossing_ring(loop);
+}
+
 int
 fio_crossing_drain_filled(FioLoop *loop)
 {
@@ -208,7 +216,7 @@ fio_crossing_drain_filled(FioLoop *loop)
         }
     }
     PyMem_RawFree(items);
-    return result;
+    return result < 0 ? result : fio_resolver_drain(loop);
 }
 
 void

@@ -51,6 +51,10 @@ fio_crossing_unlock(FioLoop *loop)
     uv_mutex_unlock(&loop->crossing->lock);
 }
 
+/* Something else than a handle is to be drained, and the loop may have to be woken for it. From any
+ * thread, also one that Python knows nothing of, as long as the loop is kept open. */
+void fio_crossing_fill(FioLoop *loop);
+
 FIO_MUST_CHECK int fio_crossing_drain_filled(FioLoop *loop);
 
 /* Moves what other threads queued to the ready ring; -1: MemoryError. */

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
+import concurrent.futures
 import inspect
 import itertools
 import logging
@@ -126,6 +128,122 @@ def test_names(run):
     run(main())
 
 
+#: Looked up in this machine's files, or refused; a name server would have to be waited for.
+NAMES = [
+    ("localhost", 80, {}),
+    (b"localhost", b"80", {"family": socket.AF_INET}),
+    ("LOCALHOST", "http", {"type": socket.SOCK_STREAM}),
+    ("localhost", None, {"type": socket.SOCK_DGRAM, "flags": socket.AI_PASSIVE}),
+    ("localhost", 80, {"family": socket.AF_INET, "flags": socket.AI_CANONNAME}),
+    ("localhost", -1, {}),
+    ("localhost", 70000, {}),
+    ("localhost", True, {}),
+    ("localhost", 2**70, {}),
+    ("localhost", 80, {"family": 99}),
+    ("localhost", 80, {"family": 2**40}),
+    ("localhost", 80, {"family": None}),
+    ("localhost", 80, {"type": 77}),
+    ("localhost", 80, {"flags": 1 << 30}),
+    ("localhost", "no-such-service", {}),
+    ("localhost", "\0", {}),
+    ("localhost", "", {}),
+    ("localhost", "80" * 50, {}),
+    ("localhost\0x", 80, {"flags": socket.AI_NUMERICHOST}),
+    ("no-number", 80, {"flags": socket.AI_NUMERICHOST}),
+    ("under_score.x", 80, {"flags": socket.AI_NUMERICHOST}),
+    ("a..b", 80, {"flags": socket.AI_NUMERICHOST}),
+    (".a", 80, {"flags": socket.AI_NUMERICHOST}),
+    ("x" * 64, 80, {"flags": socket.AI_NUMERICHOST}),
+    ("x." * 200, 80, {"flags": socket.AI_NUMERICHOST}),
+    ("b\u00fccher", 80, {"flags": socket.AI_NUMERICHOST}),
+    (None, "http", {}),
+    (None, None, {}),
+]
+
+
+@pytest.mark.parametrize("host, port, hints", NAMES)
+def test_what_names_give(run, host, port, hints):
+    async def main():
+        loop = asyncio.get_running_loop()
+        got = await asyncio.gather(
+            *[outcome_of(loop.getaddrinfo(host, port, **hints)) for _ in range(3)]
+        )
+        assert got == [outcome(socket.getaddrinfo, host, port, **hints)] * 3
+
+    run(main())
+
+
+def test_a_program_s_executor_is_asked_for_names(run):
+    class Executor(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, function, /, *args):
+            calls.append(args)
+            return super().submit(function, *args)
+
+    calls = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(int)  # makes one of the loop's own
+        loop.set_default_executor(Executor(1))
+        await loop.getaddrinfo("localhost", 80)
+        await loop.shutdown_default_executor()
+
+    run(main())
+    assert calls == [("localhost", 80, 0, 0, 0, 0)]
+
+
+@pytest.mark.parametrize("module", [socket, _socket])
+def test_a_patched_function_is_asked_for_names(run, monkeypatch, module):
+    calls = []
+
+    def getaddrinfo(*args):
+        calls.append(args[:2])
+        return []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await loop.getaddrinfo("localhost", 80)
+        monkeypatch.setattr(module, "getaddrinfo", getaddrinfo)
+        assert await loop.getaddrinfo("localhost", 80) == []
+
+    run(main())
+    assert calls == [("localhost", 80)]
+
+
+def test_run_in_executor_of_a_subclass_is_asked_for_names(loop):
+    class Loop(type(loop)):
+        def run_in_executor(self, executor, function, *args):
+            calls.append(args)
+            return super().run_in_executor(executor, function, *args)
+
+    calls = []
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(runner.get_loop().getaddrinfo("localhost", 80))
+    assert calls == [("localhost", 80, 0, 0, 0, 0)]
+
+
+def test_names_for_nobody(run):
+    """Cancelled, asked or not, and left over when the loop is closed."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for turns in range(3):
+            tasks = [asyncio.ensure_future(loop.getaddrinfo("localhost", 80)) for _ in range(50)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(each, list) for each in found[1::2])
+            if turns < 2:
+                assert {type(each) for each in found[::2]} == {asyncio.CancelledError}
+        for _ in range(50):
+            tasks.append(asyncio.ensure_future(loop.getaddrinfo("localhost", 80)))
+        await asyncio.sleep(0)
+
+    run(main())
+
+
 def test_is_a_coroutine_function(loop):
     for function in (loop.getaddrinfo, loop.getnameinfo):
         assert inspect.iscoroutinefunction(function)
@@ -177,6 +295,7 @@ def test_audit_events(run):
         loop = asyncio.get_running_loop()
         for _ in range(2):
             await loop.getaddrinfo("127.0.0.1", 80, **hints)
+            await loop.getaddrinfo("localhost", 80, **hints)
         await loop.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
 
     try:
@@ -185,6 +304,7 @@ def test_audit_events(run):
         events.clear()
         for _ in range(2):
             socket.getaddrinfo("127.0.0.1", 80, **hints)
+            socket.getaddrinfo("localhost", 80, **hints)
         socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         assert seen == events
     finally:

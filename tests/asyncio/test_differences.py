@@ -120,6 +120,12 @@ async def takes_a_turn_for_a_number() -> bool:
     return True
 
 
+async def looks_names_up_in_the_executor() -> bool:
+    loop = asyncio.get_running_loop()
+    await loop.getaddrinfo("localhost", 80)
+    return loop._default_executor is not None
+
+
 async def error_of_text_into_a_pipe() -> str:
     read_fd, write_fd = os.pipe()
     with open(read_fd, "rb", 0), open(write_fd, "wb", 0) as writer:
@@ -509,6 +515,15 @@ DIFFERENCES = [
         "asked "
         "for, have their answer without a turn of the loop; asyncio's asks a thread.",
         takes_a_turn_for_a_number,
+        True,
+        False,
+    ),
+    Difference(
+        "Names",
+        "are looked up in threads of the loop's own, unless the program has set a default executor "
+        "or the loop is in debug mode: calls that block the executor hold up no connection, and "
+        "the end of a loop does not wait for a name server that does not answer.",
+        looks_names_up_in_the_executor,
         True,
         False,
     ),

@@ -49,6 +49,16 @@ async def timers(loop):
         handle.cancel()
 
 
+async def names(loop):
+    tasks = [loop.create_task(loop.getaddrinfo("localhost", 80)) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await tasks[1]
+    with pytest.raises(socket.gaierror):
+        await loop.getaddrinfo("localhost", "no-such-service")
+    await asyncio.wait(tasks)
+
+
 async def tasks(loop):
     async def wait(event):
         await event.wait()
@@ -200,6 +210,7 @@ def assert_flat(counts):
     [
         callbacks,
         failures,
+        names,
         timers,
         tasks,
         readers,

@@ -1,0 +1,130 @@
+"""csrc/loop/resolver.c: threads of the loop's own look names up."""
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+
+import pytest
+
+import fastaio
+
+pytestmark = pytest.mark.without_debug
+
+
+def kernel_threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def test_no_thread_of_python_s_is_asked():
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*[loop.getaddrinfo("localhost", 80) for _ in range(20)])
+        assert loop._default_executor is None
+
+    before = threading.active_count()
+    fastaio.run(main())
+    assert threading.active_count() == before
+
+
+def test_one_at_a_time_takes_one_thread():
+    async def main():
+        loop = asyncio.get_running_loop()
+        await loop.getaddrinfo("localhost", 80)
+        before = kernel_threads()
+        for _ in range(200):
+            await loop.getaddrinfo("localhost", 80)
+        return kernel_threads() - before
+
+    assert fastaio.run(main()) <= 1
+
+
+def test_threads_take_no_signals():
+    """The kernel may give a process's signal to any thread that does not block it."""
+
+    def blocked(task):
+        with open(f"/proc/self/task/{task}/status", encoding="ascii") as status:
+            return next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
+
+    async def main():
+        before = set(os.listdir("/proc/self/task"))
+        await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+        return [blocked(task) for task in set(os.listdir("/proc/self/task")) - before]
+
+    masks = fastaio.run(main())
+    assert masks
+    for mask in masks:
+        assert mask >> (signal.SIGINT - 1) & 1 and mask >> (signal.SIGTERM - 1) & 1
+
+
+def test_a_thread_that_cannot_be_started_is_one_of_the_executor_s():
+    program = """
+import asyncio, resource
+import fastaio
+
+async def main():
+    loop = asyncio.get_running_loop()
+    with open("/proc/self/statm") as sizes:
+        used = int(sizes.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), -1))  # less than a stack
+    print(loop._look_up("localhost", 80, 0, 1, 0, 0))
+
+fastaio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("None\n", 0), done.stderr
+
+
+def test_a_loop_with_questions_is_collected():
+    loop = fastaio.new_event_loop()
+    futures = [loop._look_up("localhost", 80, 0, 0, 0, 0) for _ in range(20)]
+    gone = weakref.ref(loop), weakref.ref(futures[0])
+    del loop, futures
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        gc.collect()
+    assert [each() for each in gone] == [None, None]
+
+
+def test_loops_closed_while_answers_come():
+    async def ask(turns):
+        loop = asyncio.get_running_loop()
+        futures = [loop._look_up("localhost", 80, 0, 0, 0, 0) for _ in range(10)]
+        await asyncio.wait(futures[: 1 + turns % 10], return_when=asyncio.FIRST_COMPLETED)
+        return futures
+
+    for turns in range(1, 60):
+        loop = fastaio.new_event_loop()
+        futures = loop.run_until_complete(ask(turns))
+        loop.close()
+        del loop, futures
+
+
+def test_a_forked_child_has_threads_of_its_own():
+    async def main():
+        loop = asyncio.get_running_loop()
+        waiting = [asyncio.ensure_future(loop.getaddrinfo("localhost", 80)) for _ in range(20)]
+        await asyncio.sleep(0)
+        pid = os.fork()
+        if pid == 0:
+            found = await loop.getaddrinfo("localhost", 80)
+            os._exit(42 if found else 1)
+        found = await asyncio.gather(*waiting)
+        assert all(found)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert fastaio.run(main()) == 42
+
+
+def test_answers_wake_a_select_of_a_program_s():
+    class Loop(fastaio.Loop):
+        def __init__(self):
+            super().__init__()
+            select = self._selector.select
+            self._selector.select = lambda timeout: select(timeout)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(runner.get_loop().getaddrinfo("localhost", 80))
