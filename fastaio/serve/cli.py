@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import shlex
 import socket
 import stat
@@ -95,15 +96,25 @@ def _url(sock: socket.socket) -> str:
 
 
 def _example_path(app: object) -> str:
-    """The path of the first resource that answers GET and has no variables, "/" without one."""
+    """A path that a resource answers GET at, if possible without variables; "/" where none is seen.
+
+    Variables are given their own name or, where that does not match, "1".
+    """
     from ..web import Application
 
-    if isinstance(app, Application):
-        for route in app.router.routes():
-            path = route.resource.canonical if route.resource is not None else ""
-            if route.method in ("GET", "*") and path.startswith("/") and "{" not in path:
-                return path
-    return "/"
+    filled = []
+    for route in app.router.routes() if isinstance(app, Application) else ():
+        path = route.resource.canonical if route.resource is not None else ""
+        if route.method not in ("GET", "*") or not path.startswith("/"):
+            continue
+        if "{" not in path:
+            return path
+        pattern = route.get_info().get("pattern")
+        for example in (r"\1", "1"):
+            candidate = re.sub(r"\{(\w+)\}", example, path)
+            if pattern is not None and pattern.fullmatch(candidate):
+                filled.append(candidate)
+    return filled[0] if filled else "/"
 
 
 def _example_request(place: Place, url: str, path: str) -> str:

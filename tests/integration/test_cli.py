@@ -130,6 +130,30 @@ def test_shows_a_request_that_answers(folder: Path) -> None:
         assert get(request.split()[-1]) == b"plain"
 
 
+@pytest.mark.parametrize(
+    "paths, example",
+    [
+        (["/hello/{name}", "/plain"], "/plain"),
+        (["/hello/{name}"], "/hello/name"),
+        ([r"/items/{number:\d+}/{part}"], "/items/1/1"),
+        ([r"/{code:[A-Z]{3}}", r"/x/{rest:.+}"], "/x/rest"),
+        ([r"/{code:[A-Z]{3}}"], "/"),
+        ([], "/"),
+    ],
+)
+def test_shows_a_request_that_routes_with_variables_answer(
+    tmp_path: Path, paths: list[str], example: str
+) -> None:
+    lines = ["from fastaio import web", "async def show(request): return web.Response()"]
+    lines.append("app = web.Application()")
+    lines += [f"app.router.add_get({path!r}, show)" for path in paths]
+    (tmp_path / "variables.py").write_text("\n".join(lines))
+    with serving("variables:app", "--port", "0", cwd=tmp_path) as (_, url, request):
+        assert request == f"curl -iL {url}{example}"
+        if example != "/":
+            assert get(url + example) == b""
+
+
 def test_serves_the_example_of_the_readme(tmp_path: Path) -> None:
     target = "docs/examples/article.py:app"
     assert f"python -m fastaio {target}" in (ROOT / "README.rst").read_text()
