@@ -78,6 +78,10 @@ def _rows() -> dict[str, SocketRow]:
     rows["idle tcp protocol, bytes"] = SocketRow("protocol", idle=True)
     rows["idle tcp streams, bytes"] = SocketRow("streams", idle=True)
     rows["idle tls protocol, bytes"] = SocketRow("protocol", "tls", idle=True)
+    size = SIZES["100 KiB"]
+    rows["idle tls protocol after 100 KiB, bytes"] = SocketRow(
+        "protocol", "tls", size, size, idle=True
+    )
     return rows
 
 
@@ -169,7 +173,7 @@ def _load(row: SocketRow, address: str, milliseconds: int, server: int) -> float
 
 
 def _idle_bytes(row: SocketRow, pid: int, port: int) -> float:
-    """RSS a connection costs that has answered one byte and then waits."""
+    """RSS a connection costs that has answered a message and then waits."""
     from benchmarks.micro.tls_pump import connected, context
 
     measure.raise_file_limit()
@@ -180,8 +184,10 @@ def _idle_bytes(row: SocketRow, pid: int, port: int) -> float:
         for _ in range(count):
             sock = connected(made, port) if row.transport == "tls" else measure.connect(port)
             held.append(sock)
-            sock.sendall(b"m")
-            sock.recv(1)
+            sock.sendall(b"m" * row.request)
+            left = row.reply
+            while left > 0:
+                left -= len(sock.recv(left)) or left
 
     try:
         hold(100)

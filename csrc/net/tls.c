@@ -7,6 +7,9 @@
 /* One TLS record carries at most this much; larger reads go into one object record by record. */
 #define TLS_RECORD_SIZE (16 * 1024)
 
+/* More ciphertext than this is handed in a record at a time. */
+#define TLS_BULK_SIZE (2 * TLS_RECORD_SIZE)
+
 /* Ciphertext up to this size is copied into the carrier's gathered output, larger is queued. */
 #define TLS_GATHER_SIZE (16 * 1024)
 
@@ -104,8 +107,34 @@ fio_tls_process_outgoing(FioTLS *self)
                 return -1;
             }
         }
+        else if (self->wire != NULL && fio_buf_size(&self->wire->out) > 0) {
+            self->wire->ops->commit(self->wire); /* of tls_gather(), and no more followed */
+        }
     }
     return tls_control_writing(self);
+}
+
+/* Takes encrypted records out of the library, which else keeps memory for as much as it has held
+ * once, and another hundred kilobytes for each connection are no longer in the processor's cache.
+ * They go out with what follows. */
+static int
+tls_gather(FioTLS *self, Py_ssize_t follows)
+{
+    if (self->ssl_writing_paused || self->wire == NULL || self->wire->closing) {
+        return 0;
+    }
+    PyObject *data = fio_tls_take(self);
+    if (data == NULL) {
+        return -1;
+    }
+    size_t size = (size_t)PyBytes_GET_SIZE(data);
+    fio_buf *out = &self->wire->out;
+    int err = fio_buf_reserve(out, size + (size_t)follows);
+    if (err == 0) {
+        err = fio_buf_append(out, PyBytes_AS_STRING(data), size);
+    }
+    Py_DECREF(data);
+    return err;
 }
 
 /* Encrypts all of the view: how many bytes were taken (fewer when the library wants to read). */
@@ -114,7 +143,8 @@ tls_encrypt(FioTLS *self, const char *data, Py_ssize_t size)
 {
     Py_ssize_t taken = 0;
     while (taken < size) {
-        Py_ssize_t count = fio_tls_write(self, data + taken, (size_t)(size - taken));
+        Py_ssize_t piece = size - taken < TLS_RECORD_SIZE ? size - taken : TLS_RECORD_SIZE;
+        Py_ssize_t count = fio_tls_write(self, data + taken, (size_t)piece);
         if (count == -2) {
             break;
         }
@@ -122,6 +152,9 @@ tls_encrypt(FioTLS *self, const char *data, Py_ssize_t size)
             return -1;
         }
         taken += count;
+        if (taken < size && tls_gather(self, size - taken) < 0) {
+            return -1;
+        }
     }
     return taken;
 }
@@ -270,6 +303,59 @@ fio_tls_write_each(FioTLS *self, PyObject *iterable)
 /* -- incoming
  * --------------------------------------------------------------------------------------- */
 
+/* How much of `rest` the next record takes; the 5 bytes in front of it say how long it is (RFC
+ * 8446, 5.1). Where others have handed in something between, the pieces are just odd. */
+static size_t
+tls_next_record(FioTLS *self, const char *rest, size_t size)
+{
+    size_t taken = 0;
+    while (self->record_left == 0 && taken < size) {
+        self->header[self->header_size++] = (unsigned char)rest[taken++];
+        if (self->header_size == sizeof(self->header)) {
+            self->record_left = (size_t)self->header[3] << 8 | self->header[4];
+            self->header_size = 0;
+        }
+    }
+    size_t body = size - taken < self->record_left ? size - taken : self->record_left;
+    self->record_left -= body;
+    return taken + body;
+}
+
+/* Hands in whole records until there are `least` bytes, or all. */
+static int
+tls_feed(FioTLS *self, size_t least)
+{
+    size_t size = 0;
+    while (size < least && size < self->rest_size) {
+        size += tls_next_record(self, self->rest + size, self->rest_size - size);
+    }
+    const char *data = self->rest;
+    self->rest += size;
+    self->rest_size -= size;
+    return size == 0 ? 0 : fio_tls_put(self, data, size);
+}
+
+static int
+tls_feed_all(FioTLS *self)
+{
+    return tls_feed(self, self->rest_size);
+}
+
+/* Bytes that have come and were not read; -1: exception set. In the library there is something,
+ * if there is anything. */
+static Py_ssize_t
+tls_waiting(FioTLS *self)
+{
+    Py_ssize_t waiting = fio_tls_waiting(self);
+    if (waiting == 0 && self->rest_size > 0) {
+        if (tls_feed(self, 1) < 0) {
+            return -1;
+        }
+        waiting = fio_tls_waiting(self);
+    }
+    return waiting < 0 ? -1 : waiting + (Py_ssize_t)self->rest_size;
+}
+
 /* The peer's close_notify (asyncio: the end of sslproto._do_read__copied). */
 static int
 tls_on_close_notify(FioTLS *self)
@@ -294,11 +380,18 @@ tls_read_records(FioTLS *self, Py_ssize_t room, bool *closed)
             return NULL;
         }
         *closed = count == 0;
+        size += count > 0 ? count : 0;
+        if (count != 0 && self->rest_size > 0) {
+            if (tls_feed(self, 1) < 0) {
+                Py_CLEAR(data);
+                return NULL;
+            }
+            continue;
+        }
         if (count <= 0) {
             break;
         }
-        size += count;
-        Py_ssize_t waiting = fio_tls_waiting(self);
+        Py_ssize_t waiting = tls_waiting(self);
         if (waiting < 0) {
             Py_CLEAR(data);
             return NULL;
@@ -350,7 +443,7 @@ tls_read_all(FioTLS *self, Py_ssize_t waiting, bool *closed)
     if (data == NULL || *closed || PyBytes_GET_SIZE(data) == 0) {
         return data;
     }
-    waiting = fio_tls_waiting(self);
+    waiting = tls_waiting(self);
     if (waiting > 0) {
         PyObject *rest = tls_read_records(self, waiting + TLS_RECORD_SIZE, closed);
         if (rest == NULL) {
@@ -372,7 +465,7 @@ static int
 tls_read_copied(FioTLS *self)
 {
     bool closed = false;
-    Py_ssize_t waiting = fio_tls_waiting(self);
+    Py_ssize_t waiting = tls_waiting(self);
     if (waiting <= 0) {
         return waiting < 0 ? -1 : 0;
     }
@@ -380,7 +473,10 @@ tls_read_copied(FioTLS *self)
     if (data == NULL) {
         return -1;
     }
-    int err = PyBytes_GET_SIZE(data) == 0 ? 0 : tls_deliver(self, data);
+    int err = tls_feed_all(self); /* what is called next may do anything */
+    if (err == 0 && PyBytes_GET_SIZE(data) > 0) {
+        err = tls_deliver(self, data);
+    }
     Py_DECREF(data);
     return err == 0 && closed ? tls_on_close_notify(self) : err;
 }
@@ -406,7 +502,7 @@ tls_fill(FioTLS *self, PyObject *buffer, bool *closed, bool *full)
             break;
         }
         size += count;
-        waiting = fio_tls_waiting(self);
+        waiting = tls_waiting(self);
     }
     *full = size == view.len;
     PyBuffer_Release(&view);
@@ -429,7 +525,7 @@ tls_read_buffered(FioTLS *self)
         if (!self->app_is_buffered) {
             return tls_read_copied(self); /* the rest is the new protocol's */
         }
-        Py_ssize_t waiting = fio_tls_waiting(self);
+        Py_ssize_t waiting = tls_waiting(self);
         if (waiting <= 0) {
             return waiting < 0 ? -1 : 0;
         }
@@ -473,11 +569,22 @@ fio_tls_do_read(FioTLS *self)
 int
 fio_tls_on_data(FioTLS *self, const char *data, size_t size)
 {
-    if (fio_tls_put(self, data, size) < 0) {
+    if (self->rest_size > 0 && tls_feed_all(self) < 0) { /* a run within a call of the library */
         return -1;
     }
-    if (tls_in_state(self, self->st->tls_WRAPPED)) {
-        return fio_tls_do_read(self);
+    bool wrapped = tls_in_state(self, self->st->tls_WRAPPED);
+    self->rest = data;
+    self->rest_size = size;
+    int err = 0;
+    if (size <= TLS_BULK_SIZE || !wrapped || self->app_is_buffered || self->app_reading_paused) {
+        err = tls_feed_all(self);
     }
-    return tls_call(self, self->st->str__advance);
+    if (err == 0) {
+        err = wrapped ? fio_tls_do_read(self) : tls_call(self, self->st->str__advance);
+    }
+    if (err == 0) {
+        err = tls_feed_all(self);
+    }
+    self->rest_size = 0;
+    return err;
 }

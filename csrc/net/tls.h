@@ -32,6 +32,11 @@ typedef struct {
     char ssl_reading_paused;
     char ssl_writing_paused;
     bool engine_keeps; /* it may keep what its methods are given: it is the program's */
+    const char *rest;  /* what on_data() has not handed in yet; void outside of it */
+    size_t rest_size;
+    size_t record_left;      /* bytes that are missing of the record handed in last */
+    unsigned char header[5]; /* of the next one, as far as it has come */
+    unsigned char header_size;
     fio_wire *wire;    /* the carrier's, between connected() and lost() when it is ours */
     PyObject *carrier; /* owned: what `wire` lives in, or NULL */
 } FioTLS;

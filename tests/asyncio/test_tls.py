@@ -80,6 +80,76 @@ def test_echo(run, server_context, client_context, size):
     run(main())
 
 
+SIZES = [1, 16384, 3, 40000, 16385, 100, 70000, 5, 16383, 250_000, 2, 32768]
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_records_of_all_sizes_at_once(run, server_context, client_context, pauses):
+    """Many in one read, that ends anywhere; also to one who stops reading at each call."""
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            self.transport.write(data)
+            if pauses:
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self.transport.resume_reading)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=server_context)
+        reader, writer = await connect(port_of(server), client_context)
+        messages = [bytes([i % 251]) * size for i, size in enumerate(SIZES * 5)]
+        for message in messages:
+            writer.write(message)
+        for i, message in enumerate(messages):
+            assert await reader.readexactly(len(message)) == message, i
+        await close(writer, server)
+
+    run(main())
+
+
+def test_ciphertext_that_is_handed_on_in_pieces(run, server_context, client_context):
+    """Of all sizes around a record's, by a relay between the two."""
+
+    async def main():
+        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
+        count = 0
+
+        async def hand_on(reader, writer):
+            nonlocal count
+            while data := await reader.read(1 << 20):
+                while data:
+                    size = PIECES[count % len(PIECES)]
+                    count += 1
+                    writer.write(data[:size])
+                    await writer.drain()
+                    data = data[size:]
+                    await asyncio.sleep(0)
+            writer.close()
+
+        async def relay(reader, writer):
+            there, back = await asyncio.open_connection("127.0.0.1", port_of(server))
+            await asyncio.gather(hand_on(reader, back), hand_on(there, writer))
+
+        between = await asyncio.start_server(relay, "127.0.0.1", 0)
+        reader, writer = await connect(port_of(between), client_context)
+        data = bytes(i % 251 for i in range(1_500_000))
+        writer.write(data)
+        assert await reader.readexactly(len(data)) == data
+        writer.close()
+        await writer.wait_closed()
+        between.close()
+        await shut(server)
+
+    run(main())
+
+
+PIECES = [65536, 1, 4, 5, 6, 33000, 16406, 16405, 100_000, 16407, 2, 3, 40000, 200_000, 7]
+
+
 def test_extra_info(run, server_context, client_context):
     async def main():
         server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
