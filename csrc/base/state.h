@@ -308,7 +308,9 @@ typedef struct {
     bool foreign_handles;        /* its _run(), or that of Handle, is not asyncio's */
     bool heap_kept;              /* loop/loop.c: glibc's thresholds are raised */
     bool tells_contexts;         /* base/context.c: contexts with the same variables can be told */
-    size_t gc_head; /* base/gc.c: bytes the collector has in front of an object, or 0 */
+    uint32_t task_coro;    /* server/handler_task.c: where an asyncio.Task keeps these two, in */
+    uint32_t task_context; /* bytes; 0: not known yet */
+    size_t gc_head;        /* base/gc.c: bytes the collector has in front of an object, or 0 */
     const struct fio_multidict_api *multidict_api; /* server/multidict.c's; NULL: not looked for */
 } fio_state;
 

@@ -21,6 +21,61 @@ part_of(const fio_state *st, PyObject *task)
     return (task_part *)((char *)task + ((PyTypeObject *)st->aio_Task)->tp_basicsize);
 }
 
+/* -- what asyncio takes for granted ---------------------------------------------------------------
+ */
+
+/* asyncio.Task.get_coro(task) and get_context(task), called on the class, do not come by here, and
+ * in some versions do not look whether what they return is there. A stand-in has None in the place
+ * of both, which are found in the first task that becomes real: the process's first handler has
+ * one. */
+static PyObject **
+task_slot(PyObject *task, uint32_t offset)
+{
+    return (PyObject **)((char *)task + offset);
+}
+
+/* Where in a task that was just initialised the object is; 0 unless it is in one place. */
+static uint32_t
+task_find(const fio_state *st, PyObject *task, PyObject *object)
+{
+    const Py_ssize_t size = ((PyTypeObject *)st->aio_Task)->tp_basicsize;
+    uint32_t found = 0;
+    for (Py_ssize_t at = (Py_ssize_t)sizeof(PyObject); at + (Py_ssize_t)sizeof(PyObject *) <= size;
+         at += (Py_ssize_t)sizeof(PyObject *)) {
+        if (*task_slot(task, (uint32_t)at) == object) {
+            if (found != 0) {
+                return 0;
+            }
+            found = (uint32_t)at;
+        }
+    }
+    return found;
+}
+
+static bool
+task_slots_are_known(const fio_state *st)
+{
+    return FIO_LIKELY(st->task_coro != 0 && st->task_context != 0);
+}
+
+static void
+task_fill_slots(const fio_state *st, PyObject *task)
+{
+    if (task_slots_are_known(st)) {
+        *task_slot(task, st->task_coro) = Py_NewRef(Py_None);
+        *task_slot(task, st->task_context) = Py_NewRef(Py_None);
+    }
+}
+
+static void
+task_empty_slots(const fio_state *st, PyObject *task)
+{
+    if (task_slots_are_known(st)) {
+        Py_CLEAR(*task_slot(task, st->task_coro));
+        Py_CLEAR(*task_slot(task, st->task_context));
+    }
+}
+
 /* -- becoming a real task -------------------------------------------------------------------------
  */
 
@@ -39,7 +94,12 @@ task_init(fio_state *st, PyObject *task, FioSteps *steps, FioServer *server, PyO
         part->real = true;
         part->steps = steps;
         if (result == 0) {
+            task_empty_slots(st, task);
             result = ((PyTypeObject *)st->aio_Task)->tp_init(task, args, kwargs);
+        }
+        if (result == 0 && !task_slots_are_known(st)) {
+            st->task_coro = task_find(st, task, (PyObject *)steps);
+            st->task_context = task_find(st, task, context);
         }
         if (result < 0) {
             part->steps = NULL;
@@ -205,6 +265,7 @@ stand_in_take(FioServer *server)
     if (task != NULL) {
         /* An uninitialised task is nobody's business; task_init() shows it to the collector. */
         PyObject_GC_UnTrack(task);
+        task_fill_slots(server->st, task);
     }
     return task;
 }
@@ -336,6 +397,9 @@ fio_handler_start(fio_handling *handling)
     task_part *part = part_of(server->st, task);
     part->handling = handling;
     Py_XSETREF(handling->conn->task, Py_NewRef(task));
+    if (!task_slots_are_known(server->st) && task_materialise(task) < 0) {
+        PyErr_Clear(); /* no memory: as if nobody had asked */
+    }
     PyObject *yielded = NULL;
     PySendResult sent = handler_run_first(server, handling, task, &yielded);
     if (sent == PYGEN_NEXT) {

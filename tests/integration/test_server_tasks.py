@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -36,6 +38,50 @@ def test_current_task_is_a_task(run, serving, req):
     bodies = serve_once(run, serving, req, handler, requests=3)
     assert len({body.split()[0] for body in bodies}) == 3
     assert {body.split()[1] for body in bodies} == {"handler"}
+
+
+METHODS_ON_A_STAND_IN = """
+import asyncio
+from fastaio.http import Response, serve
+
+names = [name for name in dir(asyncio.Task) if name not in dir(object)] + ["__repr__"]
+left = []
+
+async def handler(request):
+    task = asyncio.current_task()
+    name = left.pop()
+    method = getattr(asyncio.Task, name)
+    for args in ((), (print,), (None,)):
+        try:
+            call = method if callable(method) else method.__get__
+            call(*args) if name == "__class_getitem__" else call(task, *args)
+        except Exception:
+            pass
+    return Response(text=name)
+
+async def main():
+    server = await serve(handler, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    for _ in range(2):
+        left.extend(names)
+        for name in reversed(names):
+            writer.write(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+            head = await reader.readuntil(b"\\r\\n\\r\\n")
+            assert (await reader.readexactly(len(name))).decode() == name, head
+    writer.close()
+    server.close()
+
+import fastaio
+fastaio.run(main())
+print("done")
+"""
+
+
+def test_methods_called_on_the_class_of_the_task():
+    """asyncio's do not look whether the task was ever initialised."""
+    ran = subprocess.run([sys.executable, "-c", METHODS_ON_A_STAND_IN], capture_output=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.endswith(b"done\n")
 
 
 def test_the_task_stays_the_same_when_the_handler_waits(run, serving, req):
