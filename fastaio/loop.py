@@ -397,7 +397,7 @@ class Loop(_core.Loop, Endpoints):
         traceback = getattr(handle, "_source_traceback", None)
         if traceback:
             context["source_traceback"] = traceback
-        self.call_exception_handler(context)
+        handle._loop.call_exception_handler(context)  # type: ignore[attr-defined]
 
     def _callback_was_slow(
         self, what: asyncio.Handle | asyncio.BaseTransport | None, seconds: float

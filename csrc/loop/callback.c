@@ -4,6 +4,7 @@
 #include "loop/callback.h"
 
 #include "base/gc.h"
+#include "loop/handle_attrs.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/threads.h"
@@ -111,6 +112,10 @@ handle_drop_rare(FioHandle *self)
         Py_XDECREF(rare->source_traceback);
         Py_XDECREF(rare->repr_kept);
         Py_XDECREF(rare->when_object);
+        Py_XDECREF(rare->args);
+        Py_XDECREF(rare->loop);
+        Py_XDECREF(rare->scheduled);
+        Py_XDECREF(rare->kept);
         PyMem_Free(rare);
     }
 }
@@ -209,9 +214,14 @@ fio_handle_traverse(FioHandle *self, visitproc visit, void *arg)
     for (int i = 0; i < fio_handle_inline_args(self); i++) {
         Py_VISIT(self->args[i]);
     }
-    if (self->rare != NULL) {
-        Py_VISIT(self->rare->source_traceback);
-        Py_VISIT(self->rare->when_object);
+    const fio_handle_rare *rare = self->rare;
+    if (FIO_UNLIKELY(rare != NULL)) {
+        Py_VISIT(rare->source_traceback);
+        Py_VISIT(rare->repr_kept);
+        Py_VISIT(rare->when_object);
+        Py_VISIT(rare->loop);
+        Py_VISIT(rare->scheduled);
+        Py_VISIT(rare->kept);
     }
     return 0;
 }
@@ -250,6 +260,9 @@ handle_drop_call(FioHandle *self)
     int nargs = fio_handle_inline_args(self);
     memcpy(args, self->args, sizeof(args));
     self->callback = NULL;
+    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_GIVEN)) {
+        self->rare->args = NULL;
+    }
     self->nargs = 0;
     fio_handle_unlock(self);
     Py_XDECREF(callback);
@@ -366,8 +379,10 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
 static PyObject *
 handle_call(FioHandle *self)
 {
-    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_PACKED)) {
-        return PyObject_Call(self->callback, self->more_args, NULL);
+    if (FIO_UNLIKELY(self->nargs > FIO_HANDLE_INLINE_ARGS)) {
+        return self->nargs == FIO_HANDLE_PACKED
+                   ? PyObject_Call(self->callback, self->more_args, NULL)
+                   : fio_handle_call_given(self);
     }
     return PyObject_Vectorcall(self->callback, self->args,
                                (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
@@ -437,11 +452,12 @@ handle_call_in_context(FioHandle *self)
     if (FIO_UNLIKELY(fio_handle_own_context(self) < 0)) {
         return NULL;
     }
-    if (FIO_UNLIKELY(PyContext_Enter(self->context) < 0)) {
+    PyObject *context = self->context; /* kept, should the callback set another */
+    if (FIO_UNLIKELY(PyContext_Enter(context) < 0)) {
         return handle_call_in_copy(self);
     }
     PyObject *result = handle_call(self);
-    if (FIO_UNLIKELY(PyContext_Exit(self->context) < 0)) {
+    if (FIO_UNLIKELY(PyContext_Exit(context) < 0)) {
         Py_CLEAR(result);
     }
     return result;
@@ -473,7 +489,8 @@ handle_end(FioHandle *self, unsigned char outer)
     fio_handle_lock(self);
     bool cancelled = self->cancelled;
     fio_handle_unlock(self);
-    if (FIO_UNLIKELY(cancelled && outer == FIO_HANDLE_IDLE)) {
+    if (FIO_UNLIKELY(cancelled && outer == FIO_HANDLE_IDLE)
+        && (self->rare == NULL || !self->rare->keeps_call)) {
         handle_drop_call(self); /* what cancel() left to us */
     }
 }
@@ -603,6 +620,9 @@ fio_handle_cancel(FioHandle *self)
     fio_handle_unlock(self);
     if (!first) {
         return 0;
+    }
+    if (FIO_UNLIKELY(self->rare != NULL)) {
+        self->rare->keeps_call = false;
     }
     if (self->loop->debug) {
         /* asyncio: Handle.cancel() keeps callback and arguments readable for the log. */

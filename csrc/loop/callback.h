@@ -9,14 +9,22 @@
 
 /* Arguments that fit in the handle itself; more are kept as a tuple. */
 #define FIO_HANDLE_INLINE_ARGS 3
-/* FioHandle.nargs where they do not fit. */
+/* FioHandle.nargs where they do not fit, and where a program has set others (handle_attrs.c). */
 #define FIO_HANDLE_PACKED UINT8_MAX
+#define FIO_HANDLE_GIVEN (UINT8_MAX - 1)
 
 /* What few handles have; all owned or NULL. */
 typedef struct {
     PyObject *source_traceback; /* where it was made, in debug mode */
     PyObject *repr_kept;        /* what it was before cancel(), in debug mode */
     PyObject *when_object;      /* what call_at() was given where it was no float */
+    /* Of attributes that were set (handle_attrs.c): */
+    PyObject *args;       /* FIO_HANDLE_GIVEN: the arguments, whatever they are */
+    PyObject *loop;       /* what `_loop` shows */
+    PyObject *scheduled;  /* what `_scheduled` shows ... */
+    PyObject *kept;       /* a list: what a call that goes on was made with */
+    bool scheduled_waits; /* ... as long as it is in the heap, or is not, as it was then */
+    bool keeps_call;      /* cancelled by the attribute, which drops nothing */
 } fio_handle_rare;
 
 /* Bursts of them are held at once: what they cost is the memory they touch. */
@@ -30,7 +38,7 @@ typedef struct {
     fio_handle_rare *rare;                  /* owned or NULL */
     PyObject *weakrefs;
     int waits_for; /* the descriptor a sock_ call is registered for */
-    uint8_t nargs; /* arguments in args, or FIO_HANDLE_PACKED */
+    uint8_t nargs; /* arguments in args, or FIO_HANDLE_PACKED or _GIVEN */
     bool cancelled;
     atomic_uchar running; /* fio_handle_run_state */
     /* Context is the loop's snapshot, or was: not this handle's alone. */
@@ -60,14 +68,16 @@ typedef struct {
 static inline int
 fio_handle_inline_args(const FioHandle *handle)
 {
-    return handle->nargs == FIO_HANDLE_PACKED ? 0 : handle->nargs;
+    return handle->nargs > FIO_HANDLE_INLINE_ARGS ? 0 : handle->nargs;
 }
 
 /* Those that are elsewhere: borrowed, or NULL. */
 static inline PyObject *
 fio_handle_more_args(const FioHandle *handle)
 {
-    return handle->nargs == FIO_HANDLE_PACKED ? handle->more_args : NULL;
+    return handle->nargs <= FIO_HANDLE_INLINE_ARGS ? NULL
+           : handle->nargs == FIO_HANDLE_PACKED    ? handle->more_args
+                                                   : handle->rare->args;
 }
 
 /* What a callback registration was called with; all borrowed. */

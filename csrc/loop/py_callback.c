@@ -1,7 +1,7 @@
 /* Handle and TimerHandle as Python sees them: methods, attributes and types. What people read
  * (repr) is asyncio's own code, run on our attributes. */
 
-#include "loop/callback.h"
+#include "loop/handle_attrs.h"
 
 #include "loop/report.h"
 #include "loop/threads.h"
@@ -157,139 +157,6 @@ timer_handle_compare(FioTimerHandle *self, PyObject *other, int op)
     return PyObject_CallMethod(self->base.loop->st->aio_TimerHandle, names[op], "OO", self, other);
 }
 
-/* -- attributes -----------------------------------------------------------------------------------
- */
-
-/* While it runs, cancel() leaves callback and arguments in their place. */
-static bool
-handle_shows_call(FioHandle *self)
-{
-    return self->callback != NULL
-           && (!self->cancelled || self->shows_call
-               || atomic_load(&self->running) == FIO_HANDLE_IDLE);
-}
-
-static PyObject *
-handle_get_callback(FioHandle *self, void *Py_UNUSED(closure))
-{
-    fio_handle_lock(self);
-    PyObject *callback = Py_NewRef(handle_shows_call(self) ? self->callback : Py_None);
-    fio_handle_unlock(self);
-    return callback;
-}
-
-static PyObject *
-handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
-{
-    PyObject *args[FIO_HANDLE_INLINE_ARGS];
-    fio_handle_lock(self);
-    bool shown = handle_shows_call(self);
-    PyObject *more_args = shown ? Py_XNewRef(fio_handle_more_args(self)) : NULL;
-    int nargs = shown ? fio_handle_inline_args(self) : 0;
-    for (int i = 0; i < nargs; i++) {
-        args[i] = Py_NewRef(self->args[i]);
-    }
-    fio_handle_unlock(self);
-    if (!shown) {
-        Py_RETURN_NONE;
-    }
-    if (more_args != NULL) {
-        return more_args;
-    }
-    PyObject *tuple = PyTuple_New(nargs);
-    for (int i = 0; i < nargs; i++) {
-        if (tuple != NULL) {
-            PyTuple_SET_ITEM(tuple, i, args[i]);
-        }
-        else {
-            Py_DECREF(args[i]);
-        }
-    }
-    return tuple;
-}
-
-static PyObject *
-handle_get_loop(FioHandle *self, void *Py_UNUSED(closure))
-{
-    return Py_NewRef((PyObject *)self->loop);
-}
-
-static PyObject *
-handle_get_rare(FioHandle *self, void *closure)
-{
-    PyObject *value = NULL;
-    if (self->rare != NULL) {
-        value = *(PyObject **)((char *)self->rare + (Py_ssize_t)(intptr_t)closure);
-    }
-    return Py_NewRef(value == NULL ? Py_None : value);
-}
-
-static PyObject *
-handle_get_private_context(FioHandle *self, void *Py_UNUSED(closure))
-{
-    return handle_get_context(self, NULL);
-}
-
-static PyObject *
-handle_get_cancelled(FioHandle *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(self->cancelled);
-}
-
-static PyObject *
-handle_get_class(FioHandle *self, void *Py_UNUSED(closure))
-{
-    /* isinstance(handle, asyncio.Handle) holds through this. */
-    const fio_state *st = self->loop->st;
-    return Py_NewRef(self->threadsafe ? st->aio_ThreadSafeHandle : st->aio_Handle);
-}
-
-static PyObject *
-timer_handle_get_class(FioTimerHandle *self, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(self->base.loop->st->aio_TimerHandle);
-}
-
-static PyObject *
-timer_handle_get_when(FioTimerHandle *self, void *Py_UNUSED(closure))
-{
-    return timer_handle_when(self, NULL);
-}
-
-static PyObject *
-timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(self->timer.place != 0);
-}
-
-#define HANDLE_RARE(name) (void *)(intptr_t)offsetof(fio_handle_rare, name)
-
-/* asyncio's private names too: its own code and others' read them. */
-#define HANDLE_GETSET                                                                           \
-    {"_args", (getter)handle_get_args, NULL, NULL, NULL},                                       \
-        {"_callback", (getter)handle_get_callback, NULL, NULL, NULL},                           \
-        {"_cancelled", (getter)handle_get_cancelled, NULL, NULL, NULL},                         \
-        {"_context", (getter)handle_get_private_context, NULL, NULL, NULL},                     \
-        {"_loop", (getter)handle_get_loop, NULL, NULL, NULL},                                   \
-        {"_repr", (getter)handle_get_rare, NULL, NULL, HANDLE_RARE(repr_kept)},                 \
-    {                                                                                           \
-        "_source_traceback", (getter)handle_get_rare, NULL, NULL, HANDLE_RARE(source_traceback) \
-    }
-
-static PyGetSetDef handle_getset[] = {
-    HANDLE_GETSET,
-    {"__class__", (getter)handle_get_class, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyGetSetDef timer_handle_getset[] = {
-    HANDLE_GETSET,
-    {"__class__", (getter)timer_handle_get_class, NULL, NULL, NULL},
-    {"_scheduled", (getter)timer_handle_get_scheduled, NULL, NULL, NULL},
-    {"_when", (getter)timer_handle_get_when, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
 #define HANDLE_METHODS                                                                      \
     {"_run", (PyCFunction)handle_run, METH_NOARGS, handle_run_doc},                         \
         {"cancelled", (PyCFunction)handle_cancelled, METH_NOARGS, handle_cancelled_doc},    \
@@ -326,7 +193,7 @@ static PyType_Slot handle_slots[] = {
     {Py_tp_clear, fio_handle_clear},
     {Py_tp_repr, handle_repr},
     {Py_tp_methods, handle_methods},
-    {Py_tp_getset, handle_getset},
+    {Py_tp_getset, fio_handle_getset},
     {Py_tp_members, handle_members},
     {0, NULL},
 };
@@ -347,7 +214,7 @@ static PyType_Slot timer_handle_slots[] = {
     {Py_tp_clear, fio_handle_clear},
     {Py_tp_repr, handle_repr},
     {Py_tp_methods, timer_handle_methods},
-    {Py_tp_getset, timer_handle_getset},
+    {Py_tp_getset, fio_timer_handle_getset},
     {Py_tp_members, handle_members},
     {Py_tp_hash, timer_handle_hash},
     {Py_tp_richcompare, timer_handle_compare},

@@ -1,0 +1,192 @@
+"""Attributes of handles, transports and loops that programs set, as they may on asyncio.
+
+The names are those that the running Python's own code assigns.
+"""
+
+import ast
+import asyncio
+import contextvars
+import inspect
+from asyncio import events
+
+import pytest
+
+
+def assigned(*classes):
+    """The names that the methods of these classes, and of asyncio's below them, set on self."""
+    names = set()
+    for cls in {base for each in classes for base in each.__mro__}:
+        if not cls.__module__.startswith("asyncio."):
+            continue
+        tree = ast.parse(inspect.getsource(inspect.getmodule(cls)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+                names |= {
+                    part.attr
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.Attribute)
+                    and isinstance(part.ctx, ast.Store)
+                    and isinstance(part.value, ast.Name)
+                    and part.value.id == "self"
+                }
+    return sorted(names)
+
+
+# -- handles ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Handle", "TimerHandle"])
+def test_all_of_a_handle_can_be_set(loop, kind):
+    handle = loop.call_soon(print) if kind == "Handle" else loop.call_later(1000, print)
+    for name in assigned(getattr(events, kind)):
+        value = 2000.5 if name == "_when" else object()
+        if name == "_cancelled":
+            value = True
+        setattr(handle, name, value)
+        assert getattr(handle, name) is value or getattr(handle, name) == value, name
+    for name in ("_run", "another"):
+        with pytest.raises(AttributeError):
+            setattr(handle, name, None)
+
+
+def test_callback_and_arguments_set(loop):
+    seen = []
+    handle = loop.call_soon(seen.append, 1)
+    handle._callback = seen.extend
+    handle._args = ([2, 3],)
+    timer = loop.call_later(0, print)
+    timer._callback, timer._args = (lambda *args: seen.append(args)), (4, 5, 6, 7)
+    loop.call_soon(seen.append, 8)._args = [9]  # any iterable
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    assert seen[:3] == [2, 3, 9]
+    assert seen[3:] == [(4, 5, 6, 7)]
+
+
+def test_set_while_it_runs(loop):
+    """The call goes on with what it was made with."""
+    seen = []
+    handles = []
+
+    class Callback:
+        def __call__(self, *args):
+            (handle,) = handles
+            handle._callback = print
+            handle._args = ()
+            handle._context = contextvars.copy_context()
+            handle._cancelled = True
+            seen.append(args)
+
+        def __del__(self):
+            seen.append("gone")
+
+    handles.append(loop.call_soon(Callback(), [1], [2]))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen[0] == ([1], [2])
+    assert handles[0]._callback is print
+    assert handles[0]._args == ()
+    assert handles[0].cancelled()
+    handles.clear()
+    assert seen[1:] == ["gone"]
+
+
+def test_cancelled_by_the_attribute(loop):
+    seen = []
+    handle = loop.call_soon(seen.append, 1)
+    handle._cancelled = True
+    assert handle.cancelled()
+    assert (handle._callback, handle._args) == (seen.append, (1,))
+    timer = loop.call_later(0, seen.append, 2)
+    timer._cancelled = True
+    back = loop.call_soon(seen.append, 3)
+    back._cancelled = True
+    back._cancelled = False
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    assert seen == [3]
+
+
+def test_neither_callback_nor_arguments(loop):
+    """A cancelled one that is brought back has none."""
+    reports = []
+    loop.set_exception_handler(lambda loop, context: reports.append(context))
+    first = loop.call_soon(print)
+    first.cancel()
+    first._cancelled = False
+    second = loop.call_soon(print)
+    second._args = None
+    third = loop.call_soon(print)
+    third._callback = 3
+    fourth = loop.call_soon(print)
+    fourth._context = None
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert [type(report["exception"]).__name__ for report in reports] == [
+        "TypeError",
+        "TypeError",
+        "TypeError",
+        "AttributeError",
+    ]
+    assert [str(report["exception"]) for report in reports] == [
+        "Value after * must be an iterable, not NoneType",
+        "Value after * must be an iterable, not NoneType",
+        "'int' object is not callable",
+        "'NoneType' object has no attribute 'run'",
+    ]
+
+
+def test_context_set(loop):
+    variable = contextvars.ContextVar("variable", default=0)
+    seen = []
+    other = contextvars.copy_context()
+    other.run(variable.set, 7)
+
+    class Runs:
+        def run(self, callback, *args):
+            seen.append("run")
+            callback(*args)
+
+    loop.call_soon(lambda: seen.append(variable.get()))._context = other
+    loop.call_soon(lambda: seen.append(variable.get()))._context = Runs()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == [7, "run", 0]
+
+
+def test_time_set(loop):
+    """Earlier or later: the heap of one has no order to lose."""
+    seen = []
+    begin = loop.time()
+    timer = loop.call_later(1000, lambda: seen.append(loop.time() - begin))
+    timer._when = begin + 0.02
+    assert timer.when() == begin + 0.02
+    waiting = loop.create_task(wait(seen))
+    loop.run_until_complete(waiting)
+    assert 0.015 < seen[0] < 5
+    timer._when = None  # it is over
+    assert timer.when() is None
+
+
+async def wait(seen):
+    while not seen:
+        await asyncio.sleep(0.001)
+
+
+def test_reports_go_to_the_loop_that_was_set(loop):
+    reports = []
+
+    class Another:
+        def call_exception_handler(self, context):
+            reports.append(context["message"])
+
+        def get_debug(self):
+            return False
+
+    def failing():
+        raise ValueError
+
+    loop.call_soon(failing)._loop = Another()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert len(reports) == 1
