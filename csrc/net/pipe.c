@@ -172,15 +172,10 @@ write_pipe_write_eof(FioTransport *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-pipe_get_pipe(FioTransport *self, void *Py_UNUSED(closure))
+pipe_get_pipe(FioTransport *self, void *name)
 {
-    return Py_NewRef(self->sock == NULL ? Py_None : self->sock);
-}
-
-static PyObject *
-pipe_get_fileno(FioTransport *self, void *Py_UNUSED(closure))
-{
-    return PyLong_FromLong(self->fd);
+    PyObject *stored = self->open ? NULL : fio_transport_stored(self, name);
+    return stored != NULL ? stored : Py_NewRef(self->sock == NULL ? Py_None : self->sock);
 }
 
 /* asyncio: _UnixReadPipeTransport.__repr__ and its twin */
@@ -213,13 +208,34 @@ pipe_repr(FioTransport *self)
     return repr;
 }
 
+/* asyncio: _close(exc=None) of both */
+static PyObject *
+pipe_close(FioTransport *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"exc", NULL};
+    static const fio_params params = {"_close", names, 1, 0};
+    PyObject *exc = Py_None;
+    return fio_args_parse(&params, args, nargs, kwnames, &exc) < 0
+               ? NULL
+               : fio_transport_py_force_close(self, exc);
+}
+
+#define PIPE_METHODS                                                              \
+    {"_close", FIO_METHOD(pipe_close), METH_FASTCALL | METH_KEYWORDS, NULL},      \
+    {                                                                             \
+        "_read_ready", FIO_METHOD(fio_transport_py_read_ready), METH_NOARGS, NULL \
+    }
+
 static PyMethodDef read_pipe_methods[] = {
+    PIPE_METHODS,
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_READ_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef write_pipe_methods[] = {
+    PIPE_METHODS,
+    {"_write_ready", FIO_METHOD(fio_transport_py_write_ready), METH_NOARGS, NULL},
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_WRITE_METHODS,
     FIO_TRANSPORT_LIMIT_METHODS,
@@ -234,9 +250,17 @@ static PyMemberDef pipe_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyGetSetDef pipe_getset[] = {
-    {"_pipe", (getter)pipe_get_pipe, (setter)fio_transport_give_up, NULL, FIO_UNCONST("_pipe")},
-    {"_fileno", (getter)pipe_get_fileno, NULL, NULL, NULL},
+static PyGetSetDef read_pipe_getset[] = {
+    FIO_TRANSPORT_ATTRIBUTE("_pipe", pipe_get_pipe, fio_transport_set_sock),
+    FIO_TRANSPORT_ATTRIBUTE("_fileno", fio_transport_get_fd, fio_transport_store),
+    FIO_TRANSPORT_COMMON_GETTERS,
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyGetSetDef write_pipe_getset[] = {
+    FIO_TRANSPORT_ATTRIBUTE("_pipe", pipe_get_pipe, fio_transport_set_sock),
+    FIO_TRANSPORT_ATTRIBUTE("_fileno", fio_transport_get_fd, fio_transport_store),
+    FIO_TRANSPORT_BUFFER,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -253,7 +277,7 @@ PyDoc_STRVAR(write_pipe_doc,
         {Py_tp_dealloc, fio_transport_dealloc}, {Py_tp_finalize, fio_transport_finalize},        \
         {Py_tp_traverse, fio_transport_traverse}, {Py_tp_clear, fio_transport_clear},            \
         {Py_tp_repr, pipe_repr}, {Py_tp_methods, kind##_methods}, {Py_tp_members, pipe_members}, \
-        {Py_tp_getset, pipe_getset},                                                             \
+        {Py_tp_getset, kind##_getset},                                                           \
     {                                                                                            \
         0, NULL                                                                                  \
     }
@@ -281,7 +305,8 @@ fio_pipe_setup_types(PyObject *module)
     fio_state *st = fio_state_of_module(module);
     if (fio_state_add_type(module, &st->ReadPipeTransportType, &read_pipe_spec,
                            st->aio_ReadTransport)
-        < 0) {
+            < 0
+        || fio_transport_add_max_size(st->ReadPipeTransportType) < 0) {
         return -1;
     }
     return fio_state_add_type(module, &st->WritePipeTransportType, &write_pipe_spec,

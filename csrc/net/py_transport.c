@@ -4,7 +4,6 @@
 #include "net/py_transport.h"
 
 #include "base/args.h"
-#include "net/stream_ahead.h"
 
 PyObject *
 fio_transport_py_start(FioTransport *self, PyObject *waiter)
@@ -42,7 +41,7 @@ fio_transport_py_fatal_error(FioTransport *self, PyObject *const *args, Py_ssize
         return NULL;
     }
     PyErr_SetRaisedException(Py_NewRef(given[0]));
-    fio_transport_fatal(self, message);
+    fio_transport_fatal_by_us(self, message);
     Py_RETURN_NONE;
 }
 
@@ -108,7 +107,7 @@ fio_transport_py_get_protocol(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_is_closing(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(self->stream.wire.closing);
+    return PyBool_FromLong(fio_transport_is_closing(self));
 }
 
 /* Ending a transport needs one more turn of its loop. On a closed one it fails where asyncio's
@@ -136,6 +135,9 @@ PyObject *
 fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
     fio_stream *stream = &self->stream;
+    if (FIO_UNLIKELY(self->shows_closing == FIO_SHOWS(true))) {
+        Py_RETURN_NONE;
+    }
     if (FIO_UNLIKELY(stream->loop->debug)) {
         fio_stream_flush(stream); /* what is left ends the transport when it is sent */
     }
@@ -153,7 +155,13 @@ fio_transport_py_abort(FioTransport *self, PyObject *Py_UNUSED(ignored))
     if (transport_check_loop(self) < 0) {
         return NULL;
     }
-    fio_stream_abort(&self->stream);
+    if (FIO_UNLIKELY(self->dict != NULL)) {
+        fio_stream_flush(&self->stream);
+        fio_transport_force_close(self, NULL);
+    }
+    else {
+        fio_stream_abort(&self->stream);
+    }
     Py_RETURN_NONE;
 }
 
@@ -175,7 +183,7 @@ fio_transport_py_force_close(FioTransport *self, PyObject *exc)
 static bool
 transport_is_reading(const FioTransport *self)
 {
-    return !self->stream.paused && !self->stream.wire.closing;
+    return !fio_transport_is_paused(self) && !fio_transport_is_closing(self);
 }
 
 PyObject *
@@ -188,6 +196,7 @@ PyObject *
 fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
     if (transport_is_reading(self)) {
+        self->shows_paused = FIO_SHOWS_STATE;
         fio_stream_pause_reading(&self->stream);
         fio_transport_log(self, "debug", "%r pauses reading");
     }
@@ -197,9 +206,10 @@ fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->stream.wire.closing || !self->stream.paused) {
+    if (fio_transport_is_closing(self) || !fio_transport_is_paused(self)) {
         Py_RETURN_NONE;
     }
+    self->shows_paused = FIO_SHOWS_STATE;
     if (self->stream.loop->closed) {
         self->stream.paused = false;
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
@@ -240,52 +250,29 @@ fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(clo
 PyObject *
 fio_transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
 {
+    PyObject *stored = self->open ? NULL : fio_transport_stored(self, "_sock");
+    if (stored != NULL) {
+        return stored;
+    }
     PyObject *sock = fio_transport_socket(self);
     self->stream.shared |= sock != NULL && sock != Py_None;
     return sock;
 }
 
-/* Whoever sets None takes the descriptor over: it is no longer ours to close or to warn of. */
-int
-fio_transport_give_up(FioTransport *self, PyObject *value, void *name)
+PyObject *
+fio_transport_get_fd(FioTransport *self, void *name)
 {
-    if (value != Py_None) {
-        PyErr_Format(PyExc_TypeError, "%s can only be set to None", (const char *)name);
-        return -1;
-    }
-    if (!self->open) {
-        return 0;
-    }
-    PyObject *sock = NULL;
-    if (self->stream.kind->is_socket) {
-        /* What get_extra_info() says stays true. */
-        PyObject *extra = fio_transport_all_extra(self);
-        /* A socket object that nobody has asked for yet closes what nobody has taken. */
-        sock = extra == NULL ? NULL : fio_transport_socket(self);
-        Py_XDECREF(extra);
-        if (sock == NULL) {
-            return -1;
-        }
-    }
-    fio_stream_deliver_ahead(&self->stream);
-    if (self->open) {
-        fio_stream_dispose(&self->stream);
-        self->open = false;
-        Py_CLEAR(self->sock);
-    }
-    Py_XDECREF(sock);
-    return 0;
+    PyObject *stored = fio_transport_stored(self, name);
+    return stored != NULL ? stored : PyLong_FromLong(self->fd);
 }
 
 PyObject *
-fio_transport_get_fd(FioTransport *self, void *Py_UNUSED(closure))
+fio_transport_get_loop(FioTransport *self, void *name)
 {
-    return PyLong_FromLong(self->fd);
-}
-
-PyObject *
-fio_transport_get_loop(FioTransport *self, void *Py_UNUSED(closure))
-{
+    PyObject *stored = fio_transport_stored(self, name);
+    if (stored != NULL) {
+        return stored;
+    }
     return Py_NewRef(self->protocol == NULL ? Py_None : (PyObject *)self->stream.loop);
 }
 
@@ -315,13 +302,13 @@ fio_transport_get_server(FioTransport *self, void *Py_UNUSED(closure))
 PyObject *
 fio_transport_get_paused(FioTransport *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->stream.paused);
+    return PyBool_FromLong(fio_transport_is_paused(self));
 }
 
 PyObject *
 fio_transport_get_closing(FioTransport *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->stream.wire.closing);
+    return PyBool_FromLong(fio_transport_is_closing(self));
 }
 
 PyObject *
@@ -331,15 +318,19 @@ fio_transport_get_protocol_paused(FioTransport *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-transport_get_eof(FioTransport *self, void *Py_UNUSED(closure))
+transport_get_eof(FioTransport *self, void *name)
 {
-    return PyBool_FromLong(self->stream.eof_wanted);
+    PyObject *stored = fio_transport_stored(self, name);
+    return stored != NULL ? stored : PyBool_FromLong(self->stream.eof_wanted);
 }
 
 PyObject *
-fio_transport_get_conn_lost(FioTransport *self, void *Py_UNUSED(closure))
+fio_transport_get_conn_lost(FioTransport *self, void *name)
 {
-    return PyLong_FromUnsignedLong(self->stream.lost_count + self->stream.lost_writes);
+    PyObject *stored = fio_transport_stored(self, name);
+    return stored != NULL
+               ? stored
+               : PyLong_FromUnsignedLong(self->stream.lost_count + self->stream.lost_writes);
 }
 
 PyObject *
@@ -358,7 +349,11 @@ fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 
 static PyGetSetDef transport_getset[] = {
     FIO_TRANSPORT_SOCKET_GETTERS,
-    {"_eof", (getter)transport_get_eof, NULL, NULL, NULL},
+    FIO_TRANSPORT_ATTRIBUTE("_eof", transport_get_eof, fio_transport_set_eof),
+    FIO_TRANSPORT_BUFFER,
+    FIO_TRANSPORT_EMPTY_WAITER,
+    FIO_TRANSPORT_PROTOCOL_CONNECTED,
+    FIO_TRANSPORT_READ_READY_CB,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -435,6 +430,8 @@ static PyMethodDef transport_methods[] = {
     FIO_TRANSPORT_LIMIT_METHODS,
     {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,
      PyDoc_STR("write_eof($self, /)\n--\n\nEnds our direction once all output is out.")},
+    {"_read_ready", FIO_METHOD(fio_transport_py_read_ready), METH_NOARGS, NULL},
+    {"_write_ready", FIO_METHOD(fio_transport_py_write_ready), METH_NOARGS, NULL},
     {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},
     {"_make_end_waiter", FIO_METHOD(fio_transport_py_make_end_waiter), METH_NOARGS, NULL},
     {"_reset_empty_waiter", FIO_METHOD(fio_transport_py_reset_empty_waiter), METH_NOARGS, NULL},
@@ -508,5 +505,5 @@ fio_transport_setup_types(PyObject *module)
         || fio_state_add_type(module, &st->TransportType, &transport_spec, base) < 0) {
         return -1;
     }
-    return transport_set_constants(st);
+    return fio_transport_add_max_size(st->TransportType) < 0 ? -1 : transport_set_constants(st);
 }

@@ -3,7 +3,7 @@
 
 /* Python methods that the socket transport shares with the pipe transports. */
 
-#include "net/transport.h"
+#include "net/py_transport_attrs.h"
 
 PyObject *fio_transport_py_start(FioTransport *self, PyObject *waiter);
 PyObject *fio_transport_py_call_connection_lost(FioTransport *self, PyObject *exc);
@@ -39,6 +39,8 @@ PyObject *fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *ignor
 PyObject *fio_transport_py_make_end_waiter(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *ignored);
 
+/* Queues one piece: bytes by reference, what may change as a copy. */
+FIO_MUST_CHECK int fio_transport_queue(FioTransport *self, PyObject *data);
 /* Parts of these, for sendto(). TypeError for what is not bytes, bytearray or memoryview, as the
  * method of that type of asyncio.selector_events raises it: -1. */
 FIO_MUST_CHECK int fio_transport_check_data(FioTransport *self, PyObject *data, const char *type,
@@ -130,32 +132,35 @@ PyObject *fio_transport_get_low_water(FioTransport *self, void *closure);
 int fio_transport_set_extra(FioTransport *self, PyObject *value, void *closure);
 
 PyObject *fio_transport_get_sock(FioTransport *self, void *closure);
-int fio_transport_give_up(FioTransport *self, PyObject *value, void *name);
 int fio_transport_assign_protocol(FioTransport *self, PyObject *value, void *closure);
 PyObject *fio_transport_get_fd(FioTransport *self, void *closure);
 PyObject *fio_transport_get_server(FioTransport *self, void *closure);
+int fio_transport_set_high_water(FioTransport *self, PyObject *value, void *closure);
+int fio_transport_set_low_water(FioTransport *self, PyObject *value, void *closure);
 
 /* Rows of their attribute tables. */
-#define FIO_TRANSPORT_SOCKET_GETTERS                                               \
-    {"_sock", (getter)fio_transport_get_sock, (setter)fio_transport_give_up, NULL, \
-     FIO_UNCONST("_sock")},                                                        \
-        {"_sock_fd", (getter)fio_transport_get_fd, NULL, NULL, NULL},              \
-    {                                                                              \
-        "_server", (getter)fio_transport_get_server, NULL, NULL, NULL              \
-    }
+#define FIO_TRANSPORT_SOCKET_GETTERS                                                    \
+    FIO_TRANSPORT_ATTRIBUTE("_sock", fio_transport_get_sock, fio_transport_set_sock),   \
+        FIO_TRANSPORT_ATTRIBUTE("_sock_fd", fio_transport_get_fd, fio_transport_store), \
+        FIO_TRANSPORT_ATTRIBUTE("_server", fio_transport_get_server, fio_transport_set_server)
 
-#define FIO_TRANSPORT_COMMON_GETTERS                                                             \
-    {"_extra", (getter)fio_transport_get_extra, (setter)fio_transport_set_extra, NULL, NULL},    \
-        {"_loop", (getter)fio_transport_get_loop, NULL, NULL, NULL},                             \
-        {"_protocol", (getter)fio_transport_get_protocol, (setter)fio_transport_assign_protocol, \
-         NULL, NULL},                                                                            \
-        {"_paused", (getter)fio_transport_get_paused, NULL, NULL, NULL},                         \
-        {"_closing", (getter)fio_transport_get_closing, NULL, NULL, NULL},                       \
-        {"_protocol_paused", (getter)fio_transport_get_protocol_paused, NULL, NULL, NULL},       \
-        {"_conn_lost", (getter)fio_transport_get_conn_lost, NULL, NULL, NULL},                   \
-        {"_high_water", (getter)fio_transport_get_high_water, NULL, NULL, NULL},                 \
-    {                                                                                            \
-        "_low_water", (getter)fio_transport_get_low_water, NULL, NULL, NULL                      \
+#define FIO_TRANSPORT_COMMON_GETTERS                                                               \
+    FIO_TRANSPORT_ATTRIBUTE("_extra", fio_transport_get_extra, fio_transport_set_extra),           \
+        FIO_TRANSPORT_ATTRIBUTE("_loop", fio_transport_get_loop, fio_transport_store),             \
+        FIO_TRANSPORT_ATTRIBUTE("_protocol", fio_transport_get_protocol,                           \
+                                fio_transport_assign_protocol),                                    \
+        FIO_TRANSPORT_ATTRIBUTE("_paused", fio_transport_get_paused, fio_transport_set_paused),    \
+        FIO_TRANSPORT_ATTRIBUTE("_closing", fio_transport_get_closing, fio_transport_set_closing), \
+        FIO_TRANSPORT_ATTRIBUTE("_protocol_paused", fio_transport_get_protocol_paused,             \
+                                fio_transport_set_protocol_paused),                                \
+        FIO_TRANSPORT_ATTRIBUTE("_conn_lost", fio_transport_get_conn_lost,                         \
+                                fio_transport_set_conn_lost),                                      \
+        FIO_TRANSPORT_ATTRIBUTE("_high_water", fio_transport_get_high_water,                       \
+                                fio_transport_set_high_water),                                     \
+        FIO_TRANSPORT_ATTRIBUTE("_low_water", fio_transport_get_low_water,                         \
+                                fio_transport_set_low_water),                                      \
+    {                                                                                              \
+        "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL                   \
     }
 
 #endif

@@ -50,9 +50,8 @@ transport_check_writable(const FioTransport *self, const char *method, const cha
     return 0;
 }
 
-/* Queues one piece: bytes by reference, what may change as a copy. */
-static int
-transport_queue(FioTransport *self, PyObject *data)
+int
+fio_transport_queue(FioTransport *self, PyObject *data)
 {
     fio_stream *stream = &self->stream;
     if (PyBytes_Check(data)) {
@@ -122,7 +121,7 @@ fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nar
         }
         Py_RETURN_NONE;
     }
-    if (transport_queue(self, data) < 0) {
+    if (fio_transport_queue(self, data) < 0) {
         if (!PyErr_ExceptionMatches(PyExc_BufferError)) {
             return NULL;
         }
@@ -211,7 +210,7 @@ fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_
     int result = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces) && result == 0; i++) {
         if (PyBytes_GET_SIZE(PyList_GET_ITEM(pieces, i)) > 0) {
-            result = transport_queue(self, PyList_GET_ITEM(pieces, i));
+            result = fio_transport_queue(self, PyList_GET_ITEM(pieces, i));
         }
     }
     Py_DECREF(pieces);
@@ -326,6 +325,29 @@ fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_
     fio_stream_flush(&self->stream);
     fio_stream_check_high_water(&self->stream);
     Py_RETURN_NONE;
+}
+
+static int
+limit_assign(PyObject *value, size_t *bytes, PyObject **kept)
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
+        return -1;
+    }
+    return limit_take(Py_NewRef(value), bytes, kept);
+}
+
+/* The attributes; the protocol is paused by the next write(). */
+int
+fio_transport_set_high_water(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    return limit_assign(value, &self->stream.high_water, &self->high_limit);
+}
+
+int
+fio_transport_set_low_water(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    return limit_assign(value, &self->stream.low_water, &self->low_limit);
 }
 
 PyObject *

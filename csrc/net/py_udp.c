@@ -114,7 +114,70 @@ datagram_get_address(FioDatagram *self, void *Py_UNUSED(closure))
     return Py_NewRef(self->address == NULL ? Py_None : self->address);
 }
 
+static int
+datagram_set_address(FioDatagram *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->address, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
+    return 0;
+}
+
+/* asyncio's deque of (data, address). */
+static PyObject *
+datagram_get_buffer(FioDatagram *self, void *Py_UNUSED(closure))
+{
+    fio_stream_flush(&self->super.stream);
+    PyObject *pairs = PyList_New(0);
+    for (uint32_t i = 0; pairs != NULL && i < self->count; i++) {
+        const fio_datagram *each = &self->queue[self->head + i];
+        PyObject *data = Py_NewRef(each->data); /* what follows may collect garbage */
+        PyObject *address = each->address != NULL
+                                ? Py_NewRef(each->address)
+                                : fio_addr_to_python(&each->to.as.any, each->to.size);
+        PyObject *pair = address == NULL ? NULL : PyTuple_Pack(2, data, address);
+        if (pair == NULL || PyList_Append(pairs, pair) < 0) {
+            Py_CLEAR(pairs);
+        }
+        Py_XDECREF(pair);
+        Py_XDECREF(address);
+        Py_DECREF(data);
+    }
+    PyObject *deque = pairs == NULL ? NULL : fio_transport_deque(pairs);
+    Py_XDECREF(pairs);
+    return deque;
+}
+
+/* What is set is sent instead of what there was. */
+static int
+datagram_set_buffer(FioDatagram *self, PyObject *value, void *name)
+{
+    FioTransport *super = &self->super;
+    if (value == NULL || super->ending || !super->open) {
+        return fio_transport_store(super, value, name);
+    }
+    PyObject *pairs = PySequence_List(value);
+    if (pairs == NULL) {
+        return -1;
+    }
+    fio_stream_drop_output(&super->stream);
+    super->stream.blocked = false;
+    fio_stream_update_watch(&super->stream);
+    int result = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs) && result == 0; i++) {
+        PyObject *data = NULL;
+        PyObject *address = NULL;
+        PyObject *pair = PySequence_Tuple(PyList_GET_ITEM(pairs, i));
+        result = pair != NULL && PyArg_ParseTuple(pair, "OO", &data, &address) != 0
+                     ? fio_datagram_send(self, data, fio_none_as_null(address))
+                     : -1;
+        Py_XDECREF(pair);
+    }
+    Py_DECREF(pairs);
+    return result;
+}
+
 static PyMethodDef datagram_methods[] = {
+    {"_read_ready", FIO_METHOD(fio_transport_py_read_ready), METH_NOARGS, NULL},
+    {"_sendto_ready", FIO_METHOD(fio_transport_py_write_ready), METH_NOARGS, NULL},
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_READ_METHODS,
     FIO_TRANSPORT_LIMIT_METHODS,
@@ -129,7 +192,10 @@ static PyMemberDef datagram_members[] = {
 };
 
 static PyGetSetDef datagram_getset[] = {
-    {"_address", (getter)datagram_get_address, NULL, NULL, NULL},
+    FIO_TRANSPORT_ATTRIBUTE("_address", datagram_get_address, datagram_set_address),
+    FIO_TRANSPORT_ATTRIBUTE("_buffer", datagram_get_buffer, datagram_set_buffer),
+    FIO_TRANSPORT_BUFFER_SIZE,
+    FIO_TRANSPORT_PROTOCOL_CONNECTED,
     FIO_TRANSPORT_SOCKET_GETTERS,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
@@ -172,5 +238,5 @@ fio_datagram_setup_types(PyObject *module)
     }
     int result = fio_state_add_type(module, &st->DatagramTransportType, &datagram_spec, bases);
     Py_DECREF(bases);
-    return result;
+    return result < 0 ? -1 : fio_transport_add_max_size(st->DatagramTransportType);
 }

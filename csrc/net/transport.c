@@ -427,6 +427,52 @@ fio_transport_report(FioTransport *self, const char *message)
     transport_exit_context(self, context);
 }
 
+/* Calls a method that a program has put into the transport; false: there is none. `arg` and
+ * `second` may be NULL. */
+static bool
+transport_calls_own(FioTransport *self, const char *name, PyObject *arg, const char *second)
+{
+    PyObject *method = Py_XNewRef(
+        FIO_LIKELY(self->dict == NULL) ? NULL : PyDict_GetItemString(self->dict, name));
+    if (method == NULL) {
+        return false;
+    }
+    PyObject *none = second == NULL ? PyObject_CallOneArg(method, arg == NULL ? Py_None : arg)
+                                    : PyObject_CallFunction(method, "Os", arg, second);
+    Py_DECREF(method);
+    if (none == NULL) {
+        fio_transport_report(self, "Exception in a method of a transport");
+    }
+    Py_XDECREF(none);
+    return true;
+}
+
+void
+fio_transport_force_close(FioTransport *self, PyObject *exc)
+{
+    if (!transport_calls_own(self, "_force_close", exc, NULL)) {
+        fio_stream_force_close(&self->stream, exc);
+    }
+}
+
+/* A _fatal_error() of the program's instead of ours; the exception is set. */
+static bool
+transport_fails_own_way(FioTransport *self, const char *message)
+{
+    if (FIO_LIKELY(self->dict == NULL)) {
+        return false;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    bool called = transport_calls_own(self, "_fatal_error", exc, message);
+    if (called) {
+        Py_DECREF(exc);
+    }
+    else {
+        PyErr_SetRaisedException(exc);
+    }
+    return called;
+}
+
 /* fio_transport_fatal() where nothing more can be sent. */
 static void
 transport_fatal_now(FioTransport *self, const char *message)
@@ -446,13 +492,21 @@ transport_fatal_now(FioTransport *self, const char *message)
         PyErr_SetRaisedException(Py_NewRef(exc));
         fio_transport_report(self, message);
     }
-    fio_stream_force_close(&self->stream, exc);
+    fio_transport_force_close(self, exc);
     transport_fail_waiter(self, exc);
     Py_DECREF(exc);
 }
 
 void
 fio_transport_fatal(FioTransport *self, const char *message)
+{
+    if (!transport_fails_own_way(self, message)) {
+        fio_transport_fatal_by_us(self, message);
+    }
+}
+
+void
+fio_transport_fatal_by_us(FioTransport *self, const char *message)
 {
     /* What was written before is under way on asyncio. */
     PyObject *exc = PyErr_GetRaisedException();
@@ -467,7 +521,10 @@ fio_transport_failed(fio_stream *stream, int err, const char *message)
     if (err != 0) {
         fio_raise_errno(err);
     }
-    transport_fatal_now(fio_transport_of_stream(stream), message);
+    FioTransport *self = fio_transport_of_stream(stream);
+    if (!transport_fails_own_way(self, message)) {
+        transport_fatal_now(self, message);
+    }
 }
 
 int
@@ -517,10 +574,19 @@ socket_drained(fio_stream *stream)
     }
 }
 
+/* From now on attributes that are set are only kept. */
+static void
+transport_begin_end(FioTransport *self)
+{
+    self->ending = true;
+    self->shows_closing = 0;
+}
+
 void
 fio_transport_finish(fio_stream *stream, PyObject *exc)
 {
     FioTransport *self = fio_transport_of_stream(stream);
+    transport_begin_end(self);
     PyObject *callback = PyObject_GetAttr((PyObject *)self, self->st->str__call_connection_lost);
     if (transport_soon(self, callback, exc == NULL ? Py_None : exc) < 0) {
         fio_report_context about = {.transport = (PyObject *)self};
@@ -534,6 +600,10 @@ transport_tell_lost(FioTransport *self, PyObject *exc)
     fio_stream *stream = &self->stream;
     PyObject *protocol = self->protocol;
     if (protocol == NULL) {
+        return 0;
+    }
+    if (FIO_UNLIKELY(self->dict != NULL)
+        && PyDict_GetItemString(self->dict, "_protocol_connected") == Py_False) {
         return 0;
     }
     Py_INCREF(protocol);
@@ -603,6 +673,7 @@ fio_transport_lose(FioTransport *self, PyObject *exc)
 {
     Py_INCREF(self);
     PyObject *raised = NULL;
+    transport_begin_end(self);
     self->stream.lost_count += self->stream.lost_count == 0; /* called by hand */
     if (transport_tell_lost(self, exc) < 0) {
         raised = PyErr_GetRaisedException();

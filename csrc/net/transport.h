@@ -28,10 +28,13 @@ typedef struct {
     fio_addr peer;
     fio_addr local; /* taken at the latest when the descriptor is closed */
     fio_stream stream;
-    int fd;           /* the descriptor's number, kept for repr after it was closed */
-    bool open;        /* the descriptor is not closed yet */
-    bool one_context; /* `context` was given by the maker: all calls are made in it */
-    bool link_is_due; /* made with a native link, which has not been told so yet */
+    int fd;                /* the descriptor's number, kept for repr after it was closed */
+    bool open;             /* the descriptor is not closed yet */
+    bool one_context;      /* `context` was given by the maker: all calls are made in it */
+    bool link_is_due;      /* made with a native link, which has not been told so yet */
+    bool ending;           /* connection_lost() is due or was called: what is set has no effect */
+    uint8_t shows_paused;  /* what `_paused` was set to (py_transport_attrs.h) */
+    uint8_t shows_closing; /* likewise */
 } FioTransport;
 
 static inline FioTransport *
@@ -78,6 +81,10 @@ FIO_MUST_CHECK int fio_transport_commit(FioTransport *self);
 void fio_transport_report(FioTransport *self, const char *message);
 /* asyncio: _fatal_error(); the exception is set. */
 void fio_transport_fatal(FioTransport *self, const char *message);
+/* The method itself, also where a program has put another into the transport. */
+void fio_transport_fatal_by_us(FioTransport *self, const char *message);
+/* asyncio: _force_close(), one of the program's too. */
+void fio_transport_force_close(FioTransport *self, PyObject *exc);
 /* asyncio: _call_connection_lost(); -1: the protocol's connection_lost() raised. */
 FIO_MUST_CHECK int fio_transport_lose(FioTransport *self, PyObject *exc);
 

@@ -1,0 +1,356 @@
+/* Attributes of transports that programs set, and asyncio's private names that tell of what is
+ * elsewhere here. asyncio's are plain attributes: what is set has the effect it has there; where it
+ * has none here, or the transport is at its end, it is kept beside the real one, and read. */
+
+#include "net/py_transport_attrs.h"
+
+#include "base/args.h"
+#include "net/py_transport.h"
+#include "net/stream_ahead.h"
+
+PyObject *
+fio_transport_stored(FioTransport *self, const char *name)
+{
+    PyObject *value = NULL;
+    if (FIO_UNLIKELY(self->dict != NULL)) {
+        value = PyDict_GetItemString(self->dict, name);
+    }
+    return Py_XNewRef(value);
+}
+
+int
+fio_transport_store(FioTransport *self, PyObject *value, void *name)
+{
+    if (value == NULL) {
+        PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", (const char *)name);
+        return -1;
+    }
+    if (self->dict == NULL && (self->dict = PyDict_New()) == NULL) {
+        return -1;
+    }
+    return PyDict_SetItemString(self->dict, name, value);
+}
+
+/* The truth of what an attribute is set to: 1 or 0, -1. */
+static int
+attr_truth(PyObject *value)
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
+        return -1;
+    }
+    return PyObject_IsTrue(value);
+}
+
+static bool
+transport_is_over(const FioTransport *self)
+{
+    return self->ending || !self->open;
+}
+
+/* -- state ----------------------------------------------------------------------------------------
+ */
+
+/* On asyncio a flag alone ends or begins nothing: it is what the methods go by. */
+int
+fio_transport_set_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    int truth = attr_truth(value);
+    if (truth < 0) {
+        return -1;
+    }
+    bool paused = truth != 0;
+    self->shows_paused = paused == self->stream.paused ? FIO_SHOWS_STATE : FIO_SHOWS(paused);
+    return 0;
+}
+
+int
+fio_transport_set_closing(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    int truth = attr_truth(value);
+    if (truth < 0) {
+        return -1;
+    }
+    bool closing = truth != 0;
+    self->shows_closing = closing == self->stream.wire.closing ? FIO_SHOWS_STATE
+                                                               : FIO_SHOWS(closing);
+    return 0;
+}
+
+int
+fio_transport_set_protocol_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    int truth = attr_truth(value);
+    if (truth >= 0) {
+        self->stream.link_paused = truth != 0;
+    }
+    return truth < 0 ? -1 : 0;
+}
+
+int
+fio_transport_set_eof(FioTransport *self, PyObject *value, void *name)
+{
+    int truth = attr_truth(value);
+    if (truth < 0) {
+        return -1;
+    }
+    if (transport_is_over(self)) {
+        return fio_transport_store(self, value, name);
+    }
+    self->stream.eof_wanted = truth != 0;
+    return 0;
+}
+
+/* As long as it is not 0, nothing is sent or received. */
+int
+fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name)
+{
+    fio_stream *stream = &self->stream;
+    if (transport_is_over(self) || value == NULL) {
+        return fio_transport_store(self, value, name);
+    }
+    long number = PyLong_AsLong(value);
+    if (number == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    stream->lost_count = number > 0;
+    stream->lost_writes = number > 1 ? (uint32_t)(number < INT32_MAX ? number - 1 : INT32_MAX) : 0;
+    stream->started = number <= 0 && self->context != NULL && !stream->never_reads;
+    stream->blocked = false;
+    fio_stream_update_watch(stream);
+    if (number <= 0) {
+        fio_stream_flush(stream);
+    }
+    return 0;
+}
+
+int
+fio_transport_set_server(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->server, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
+    return 0;
+}
+
+PyObject *
+fio_transport_get_empty_waiter(FioTransport *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->empty_waiter == NULL ? Py_None : self->empty_waiter);
+}
+
+int
+fio_transport_set_empty_waiter(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->empty_waiter, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
+    return 0;
+}
+
+PyObject *
+fio_transport_get_protocol_connected(FioTransport *self, void *name)
+{
+    PyObject *stored = fio_transport_stored(self, name);
+    return stored != NULL ? stored : Py_NewRef(Py_True);
+}
+
+PyObject *
+fio_transport_get_read_ready_cb(FioTransport *self, void *name)
+{
+    PyObject *stored = fio_transport_stored(self, name);
+    return stored != NULL ? stored : PyObject_GetAttrString((PyObject *)self, "_read_ready");
+}
+
+PyObject *
+fio_transport_get_buffer_size(FioTransport *self, void *name)
+{
+    PyObject *stored = fio_transport_stored(self, name);
+    return stored != NULL ? stored : fio_transport_py_get_write_buffer_size(self, NULL);
+}
+
+/* -- the socket -----------------------------------------------------------------------------------
+ */
+
+/* Another object for the same descriptor, as one that counts what goes through it. */
+static int
+transport_exchange_socket(FioTransport *self, PyObject *value, const char *name)
+{
+    int fd = fio_transport_fileno(self->st, value);
+    if (fd >= 0 && fd == self->fd) {
+        Py_XSETREF(self->sock, Py_NewRef(value));
+        self->stream.shared |= self->stream.kind->is_socket;
+        return 0;
+    }
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError,
+                 "%s can only be set to None or to an object with the same descriptor", name);
+    return -1;
+}
+
+/* Whoever sets None takes the descriptor over: it is no longer ours to close or to warn of. */
+static int
+transport_give_up(FioTransport *self)
+{
+    PyObject *sock = NULL;
+    if (self->stream.kind->is_socket) {
+        /* What get_extra_info() says stays true. */
+        PyObject *extra = fio_transport_all_extra(self);
+        /* A socket object that nobody has asked for yet closes what nobody has taken. */
+        sock = extra == NULL ? NULL : fio_transport_socket(self);
+        Py_XDECREF(extra);
+        if (sock == NULL) {
+            return -1;
+        }
+    }
+    fio_stream_deliver_ahead(&self->stream);
+    if (self->open) {
+        fio_stream_dispose(&self->stream);
+        self->open = false;
+        Py_CLEAR(self->sock);
+    }
+    Py_XDECREF(sock);
+    return 0;
+}
+
+int
+fio_transport_set_sock(FioTransport *self, PyObject *value, void *name)
+{
+    if (value == NULL || !self->open) {
+        return fio_transport_store(self, value, name);
+    }
+    return value == Py_None ? transport_give_up(self)
+                            : transport_exchange_socket(self, value, name);
+}
+
+/* -- output that waits ----------------------------------------------------------------------------
+ */
+
+static int
+list_add(PyObject *list, FIO_STEALS PyObject *piece)
+{
+    int result = piece == NULL ? -1 : PyList_Append(list, piece);
+    Py_XDECREF(piece);
+    return result;
+}
+
+/* The pieces as a list of bytes. */
+static PyObject *
+transport_unsent(FioTransport *self)
+{
+    fio_stream *stream = &self->stream;
+    PyObject *pieces = PyList_New(0);
+    int result = pieces == NULL ? -1 : 0;
+    for (uint32_t i = 0; i < stream->chunk_count && result == 0; i++) {
+        const fio_chunk *chunk = &stream->chunks[stream->chunk_head + i];
+        if (chunk->kind != FIO_CHUNK_FILE) {
+            result = list_add(pieces,
+                              PyBytes_FromStringAndSize(chunk->at.data, (Py_ssize_t)chunk->size));
+        }
+    }
+    size_t size = fio_buf_size(&stream->wire.out);
+    if (result == 0 && size > 0) {
+        const char *data = fio_buf_data(&stream->wire.out);
+        result = list_add(pieces, PyBytes_FromStringAndSize(data, (Py_ssize_t)size));
+    }
+    if (result < 0) {
+        Py_CLEAR(pieces);
+    }
+    return pieces;
+}
+
+PyObject *
+fio_transport_deque(PyObject *pieces)
+{
+    PyObject *collections = PyImport_ImportModule("collections");
+    PyObject *deque = collections == NULL ? NULL
+                                          : PyObject_CallMethod(collections, "deque", "O", pieces);
+    Py_XDECREF(collections);
+    return deque;
+}
+
+/* asyncio keeps a bytearray, and from 3.12 on a deque of the pieces for a socket. */
+PyObject *
+fio_transport_get_buffer(FioTransport *self, void *Py_UNUSED(closure))
+{
+    fio_stream_flush(&self->stream);
+    PyObject *pieces = transport_unsent(self);
+    if (pieces == NULL) {
+        return NULL;
+    }
+    PyObject *buffer = NULL;
+    if (!FIO_WRITELINES_JOINS && self->stream.kind->is_socket) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces); i++) {
+            PyObject *view = PyMemoryView_FromObject(PyList_GET_ITEM(pieces, i));
+            if (view == NULL) {
+                Py_DECREF(pieces);
+                return NULL;
+            }
+            PyList_SetItem(pieces, i, view);
+        }
+        buffer = fio_transport_deque(pieces);
+    }
+    else {
+        PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);
+        PyObject *joined = empty == NULL ? NULL : PyObject_CallMethod(empty, "join", "(O)", pieces);
+        buffer = joined == NULL ? NULL : PyByteArray_FromObject(joined);
+        Py_XDECREF(joined);
+        Py_XDECREF(empty);
+    }
+    Py_DECREF(pieces);
+    return buffer;
+}
+
+/* What is set is sent instead of what there was. */
+int
+fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name)
+{
+    if (value == NULL || transport_is_over(self)) {
+        return fio_transport_store(self, value, name);
+    }
+    PyObject *pieces = PyObject_CheckBuffer(value) ? Py_BuildValue("[O]", value)
+                                                   : PySequence_List(value);
+    if (pieces == NULL) {
+        return -1;
+    }
+    fio_stream_drop_output(&self->stream);
+    self->stream.blocked = false;
+    fio_stream_update_watch(&self->stream);
+    int result = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces) && result == 0; i++) {
+        result = fio_transport_queue(self, PyList_GET_ITEM(pieces, i));
+    }
+    Py_DECREF(pieces);
+    return result < 0 ? -1 : fio_transport_commit(self);
+}
+
+/* -- what asyncio's reader and writer call
+ * ---------------------------------------------------------
+ */
+
+PyObject *
+fio_transport_py_read_ready(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->open) {
+        self->stream.watch.on_ready(&self->stream.watch, UV_READABLE);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_transport_py_write_ready(FioTransport *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->open) {
+        self->stream.watch.on_ready(&self->stream.watch, UV_WRITABLE);
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- of the class ---------------------------------------------------------------------------------
+ */
+
+/* What one read is at most. */
+int
+fio_transport_add_max_size(PyTypeObject *type)
+{
+    PyObject *size = PyLong_FromLong(FIO_LOOP_SLAB_SIZE);
+    int result = size == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, "max_size", size);
+    Py_XDECREF(size);
+    return result;
+}

@@ -1,0 +1,75 @@
+#ifndef FIO_NET_PY_TRANSPORT_ATTRS_H
+#define FIO_NET_PY_TRANSPORT_ATTRS_H
+
+/* Attributes of transports that programs set, and rows of their attribute tables. Where a function
+ * is given a name, that is the attribute's. */
+
+#include "net/transport.h"
+
+/* What was stored under that name: new, or NULL without an exception. */
+PyObject *fio_transport_stored(FioTransport *self, const char *name);
+/* A setter that keeps the value, for fio_transport_stored(). */
+int fio_transport_store(FioTransport *self, PyObject *value, void *name);
+
+/* Values of shows_paused and shows_closing: the state itself, or what the attribute was set to. */
+#define FIO_SHOWS_STATE 0
+#define FIO_SHOWS(flag) (uint8_t)(1 + (flag))
+
+/* `_paused` and `_closing`, by which the methods go. */
+static inline bool
+fio_transport_is_paused(const FioTransport *self)
+{
+    return FIO_UNLIKELY(self->shows_paused != FIO_SHOWS_STATE) ? self->shows_paused == FIO_SHOWS(1)
+                                                               : self->stream.paused;
+}
+
+static inline bool
+fio_transport_is_closing(const FioTransport *self)
+{
+    return FIO_UNLIKELY(self->shows_closing != FIO_SHOWS_STATE)
+               ? self->shows_closing == FIO_SHOWS(1)
+               : self->stream.wire.closing;
+}
+
+int fio_transport_set_closing(FioTransport *self, PyObject *value, void *name);
+int fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name);
+int fio_transport_set_eof(FioTransport *self, PyObject *value, void *name);
+int fio_transport_set_paused(FioTransport *self, PyObject *value, void *name);
+int fio_transport_set_protocol_paused(FioTransport *self, PyObject *value, void *name);
+int fio_transport_set_server(FioTransport *self, PyObject *value, void *name);
+int fio_transport_set_sock(FioTransport *self, PyObject *value, void *name);
+PyObject *fio_transport_get_buffer(FioTransport *self, void *name);
+int fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name);
+/* A collections.deque of that. */
+FIO_MUST_CHECK PyObject *fio_transport_deque(PyObject *pieces);
+PyObject *fio_transport_get_buffer_size(FioTransport *self, void *name);
+PyObject *fio_transport_get_empty_waiter(FioTransport *self, void *name);
+int fio_transport_set_empty_waiter(FioTransport *self, PyObject *value, void *name);
+PyObject *fio_transport_get_protocol_connected(FioTransport *self, void *name);
+PyObject *fio_transport_get_read_ready_cb(FioTransport *self, void *name);
+
+/* Called by asyncio's reader and writer; here by programs only. */
+PyObject *fio_transport_py_read_ready(FioTransport *self, PyObject *ignored);
+PyObject *fio_transport_py_write_ready(FioTransport *self, PyObject *ignored);
+
+/* asyncio's class attribute `max_size`. */
+FIO_MUST_CHECK int fio_transport_add_max_size(PyTypeObject *type);
+
+#define FIO_TRANSPORT_ATTRIBUTE(name, get, set) \
+    {name, (getter)(get), (setter)(set), NULL, FIO_UNCONST(name)}
+
+/* Those that the transport has under `name` in asyncio alone. */
+#define FIO_TRANSPORT_BUFFER \
+    FIO_TRANSPORT_ATTRIBUTE("_buffer", fio_transport_get_buffer, fio_transport_set_buffer)
+#define FIO_TRANSPORT_BUFFER_SIZE \
+    FIO_TRANSPORT_ATTRIBUTE("_buffer_size", fio_transport_get_buffer_size, fio_transport_store)
+#define FIO_TRANSPORT_EMPTY_WAITER                                           \
+    FIO_TRANSPORT_ATTRIBUTE("_empty_waiter", fio_transport_get_empty_waiter, \
+                            fio_transport_set_empty_waiter)
+#define FIO_TRANSPORT_PROTOCOL_CONNECTED                                                 \
+    FIO_TRANSPORT_ATTRIBUTE("_protocol_connected", fio_transport_get_protocol_connected, \
+                            fio_transport_store)
+#define FIO_TRANSPORT_READ_READY_CB \
+    FIO_TRANSPORT_ATTRIBUTE("_read_ready_cb", fio_transport_get_read_ready_cb, fio_transport_store)
+
+#endif

@@ -1,0 +1,409 @@
+"""Attributes of transports that programs set, as they may on asyncio's.
+
+The names are those that the running Python's own classes have.
+"""
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import os
+import socket
+from asyncio import base_events, base_subprocess, selector_events, sslproto, unix_events
+
+import pytest
+
+CLASSES = {
+    "socket": selector_events._SelectorSocketTransport,
+    "datagram": selector_events._SelectorDatagramTransport,
+    "read pipe": unix_events._UnixReadPipeTransport,
+    "write pipe": unix_events._UnixWritePipeTransport,
+    "tls": sslproto._SSLProtocolTransport,
+    "server": base_events.Server,
+    "subprocess": base_subprocess.BaseSubprocessTransport,
+}
+
+#: Steps of asyncio's own transports, which ours take at once.
+STEPS = {
+    "_add_reader",
+    "_adjust_leftover_buffer",
+    "_buffer_factory",
+    "_get_sendmsg_buffer",
+    "_read_ready__data_received",
+    "_read_ready__get_buffer",
+    "_read_ready__on_eof",
+    "_write_send",
+    "_write_sendmsg",
+}
+
+
+def assigned(cls):
+    """The names that its methods, and those of its bases, set on self."""
+    names = set()
+    for base in cls.__mro__[:-1]:
+        (tree,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(base))).body
+        names |= {
+            part.attr
+            for part in ast.walk(tree)
+            if isinstance(part, ast.Attribute)
+            and isinstance(part.ctx, ast.Store)
+            and isinstance(part.value, ast.Name)
+            and part.value.id == "self"
+        }
+    return sorted(names)
+
+
+class Recorder(asyncio.Protocol):
+    def __init__(self):
+        self.lost = asyncio.get_running_loop().create_future()
+        self.received = asyncio.Event()
+        self.data = b""
+        self.calls = []
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.data += data
+        self.received.set()
+
+    def datagram_received(self, data, address):
+        self.data_received(data)
+
+    def pause_writing(self):
+        self.calls.append("pause")
+
+    def resume_writing(self):
+        self.calls.append("resume")
+
+    def connection_lost(self, exc):
+        if not self.lost.done():
+            self.lost.set_result(exc)
+
+
+@contextlib.asynccontextmanager
+async def made(kind, server_context=None, client_context=None):
+    """A transport, its protocol, and a descriptor or socket at the other end (or None)."""
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        other = None
+        if kind == "socket":
+            ours, other = socket.socketpair()
+            stack.enter_context(other)
+            other.setblocking(False)
+            transport, protocol = await loop.create_connection(Recorder, sock=ours)
+        elif kind == "datagram":
+            transport, protocol = await loop.create_datagram_endpoint(Recorder, ("127.0.0.1", 0))
+        elif kind in ("read pipe", "write pipe"):
+            ends = os.pipe()
+            ours = ends[kind == "write pipe"]
+            other = ends[kind == "read pipe"]
+            stack.callback(os.close, other)
+            pipe = open(ours, "wb" if kind == "write pipe" else "rb", 0)  # noqa: SIM115
+            connect = loop.connect_write_pipe if kind == "write pipe" else loop.connect_read_pipe
+            transport, protocol = await connect(Recorder, pipe)
+        elif kind == "server":
+            transport = await loop.create_server(Recorder, "127.0.0.1", 0)
+            protocol = None
+        elif kind == "subprocess":
+            transport, protocol = await loop.subprocess_exec(asyncio.SubprocessProtocol, "true")
+            await transport._wait()
+        else:
+            server = await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context)
+            stack.callback(server.close)
+            transport, protocol = await loop.create_connection(
+                Recorder,
+                *server.sockets[0].getsockname(),
+                ssl=client_context,
+                server_hostname="localhost",
+            )
+        try:
+            yield transport, protocol, other
+        finally:
+            getattr(transport, "abort", transport.close)()
+            if isinstance(protocol, Recorder):
+                await protocol.lost
+
+
+#: What is set where any object will not do.
+VALUES = {"_high_water": 7, "_low_water": 3, "_conn_lost": 2, "_extra": {}, "_protocol": None}
+FLAGS = {"_paused", "_closing", "_eof", "_protocol_paused", "_protocol_connected"}
+KEPT = {"_sock", "_pipe"}
+#: Of the bases of the transport for TLS, which does not use them.
+UNSET = {"_extra", "_high_water", "_low_water", "_protocol_paused"}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_all_can_be_set(run, kind, server_context, client_context):
+    async def main():
+        async with made(kind, server_context, client_context) as (transport, protocol, _):
+            names = {*assigned(CLASSES[kind]), "another"}
+            for name in sorted(names - UNSET if kind == "tls" else names):
+                before = getattr(transport, name, None)
+                values = [VALUES.get(name, object())]
+                if name == "_protocol":
+                    values = [type(protocol)()]
+                elif name == "_buffer":
+                    values = [type(before)()]
+                elif name in KEPT:
+                    values = [before]
+                elif name in FLAGS:
+                    values = [True, False]
+                for value in values:
+                    setattr(transport, name, value)
+                    now = getattr(transport, name)
+                    assert now is value or now == value, name
+                setattr(transport, name, before)
+                assert getattr(transport, name) in (before, None), name
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind != "subprocess"])
+def test_all_are_there(run, kind, server_context, client_context):
+    async def main():
+        async with made(kind, server_context, client_context) as (transport, _, _):
+            names = {*assigned(CLASSES[kind]), *dir(CLASSES[kind])} - STEPS - {"__weakref__"}
+            names -= UNSET if kind == "tls" else set()
+            missing = {name for name in names if not hasattr(transport, name)}
+            assert missing == set()
+            transport.another = 5
+            assert vars(transport)["another"] == 5
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["socket", "read pipe"])
+def test_paused_says_what_is_set(run, kind):
+    """The flag is what the methods go by; it starts and stops nothing itself."""
+
+    async def main():
+        async with made(kind) as (transport, protocol, other):
+            transport._paused = True
+            assert not transport.is_reading()
+            transport.pause_reading()  # is already
+            os.write(other if isinstance(other, int) else other.fileno(), b"1")
+            await protocol.received.wait()
+            transport.resume_reading()
+            assert transport._paused is False
+            transport.pause_reading()
+            transport._paused = False
+            assert transport.is_reading()
+            transport.resume_reading()  # it is not paused
+            transport.pause_reading()
+            transport.resume_reading()
+            protocol.received.clear()
+            os.write(other if isinstance(other, int) else other.fileno(), b"2")
+            await protocol.received.wait()
+            assert protocol.data == b"12"
+
+    run(main())
+
+
+def test_closing_says_what_is_set(run):
+    async def main():
+        async with made("socket") as (transport, protocol, other):
+            transport._closing = True
+            assert transport.is_closing()
+            transport.close()  # has been
+            transport.write(b"x")
+            await asyncio.sleep(0)
+            assert other.recv(10) == b"x"
+            transport._closing = False
+            assert not transport.is_closing()
+            transport.close()
+            assert await protocol.lost is None
+            assert transport._closing is True
+
+    run(main())
+
+
+def test_connection_lost_counted(run):
+    """Nothing is sent as long as the count is not 0."""
+
+    async def main():
+        async with made("socket") as (transport, protocol, other):
+            transport._conn_lost = 1
+            transport.write(b"dropped")
+            assert transport._conn_lost == 2
+            transport.abort()  # has been
+            assert not transport.is_closing()
+            transport._conn_lost = 0
+            transport.write(b"sent")
+            await asyncio.sleep(0)
+            assert other.recv(100) == b"sent"
+            other.send(b"x")
+            await protocol.received.wait()
+            transport._conn_lost = 3
+            transport.close()
+            await protocol.lost
+            assert transport._conn_lost == 4
+
+    run(main())
+
+
+def test_limits_set(run):
+    async def main():
+        async with made("socket") as (transport, protocol, other):
+            transport._high_water, transport._low_water = 20, 10
+            assert transport.get_write_buffer_limits() == (10, 20)
+            size = 1 << 20
+            transport.write(bytes(size))
+            assert protocol.calls == ["pause"]
+            transport._protocol_paused = False
+            transport.write(b"x")
+            assert protocol.calls == ["pause", "pause"]
+            while size >= 0:
+                with contextlib.suppress(BlockingIOError):
+                    size -= len(other.recv(1 << 20))
+                await asyncio.sleep(0)
+            while protocol.calls[2:] != ["resume"]:
+                await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_eof_set(run):
+    async def main():
+        async with made("socket") as (transport, _, other):
+            transport._eof = True
+            with pytest.raises(RuntimeError, match=r"Cannot call write\(\) after write_eof\(\)"):
+                transport.write(b"x")
+            transport.write_eof()  # has been
+            transport._eof = False
+            transport.write(b"y")
+            await asyncio.sleep(0)
+            assert other.recv(10) == b"y"
+            transport.write_eof()
+            await asyncio.sleep(0)
+            assert other.recv(10) == b""
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["socket", "write pipe"])
+def test_output_that_waits(run, kind):
+    async def main():
+        async with made(kind) as (transport, _, other):
+            assert len(transport._buffer) == 0
+            transport.write(bytes(4 << 20))
+            transport.write(b"the end")
+            size = transport.get_write_buffer_size()
+            waiting = transport._buffer
+            pieces = [waiting] if isinstance(waiting, bytearray) else waiting
+            assert sum(map(len, pieces)) == size > 7
+            assert bytes(pieces[-1]).endswith(b"the end")
+            transport._buffer = type(waiting)()
+            assert transport.get_write_buffer_size() == 0
+            assert other is not None
+
+    run(main())
+
+
+def test_destination_set(run):
+    async def main():
+        async with made("datagram") as (transport, protocol, _):
+            name = transport.get_extra_info("sockname")
+            transport._address = ("127.0.0.1", 1)
+            with pytest.raises(ValueError, match="must be None or"):
+                transport.sendto(b"x", name)
+            transport._address = None
+            transport.sendto(b"x", name)
+            await protocol.received.wait()
+            assert protocol.data == b"x"
+
+    run(main())
+
+
+def test_server_set(run):
+    """It is told of the end."""
+
+    async def main():
+        seen = []
+
+        class Server:
+            def _detach(self, *transport):
+                seen.append(len(transport))
+
+        async with made("socket") as (transport, protocol, _):
+            transport._server = Server()
+            transport.close()
+            await protocol.lost
+            await asyncio.sleep(0)
+            assert len(seen) == 1
+            assert transport._server is None
+
+    run(main())
+
+
+def test_another_socket_object(run):
+    async def main():
+        class Counts:
+            closed = 0
+
+            def __init__(self, sock):
+                self.sock = sock
+
+            def close(self):
+                self.closed += 1
+                self.sock.close()
+
+            def __getattr__(self, name):
+                return getattr(self.sock, name)
+
+        async with made("socket") as (transport, protocol, _):
+            transport._sock = counts = Counts(transport._sock)
+            assert transport._sock is counts
+            transport.close()
+            await protocol.lost
+            await asyncio.sleep(0)
+            assert counts.closed == 1
+            assert transport._sock is None
+
+    run(main())
+
+
+def test_methods_put_in_their_place(run, reports):
+    async def main():
+        seen = []
+        async with made("socket") as (transport, protocol, other):
+
+            def fatal_error(exc, message="none"):
+                seen.append((type(exc).__name__, message))
+                type(transport)._fatal_error(transport, exc, message)
+
+            def force_close(exc):
+                seen.append(type(exc).__name__)
+                type(transport)._force_close(transport, exc)
+
+            transport._fatal_error = fatal_error
+            transport._force_close = force_close
+            protocol.data_received = lambda data: 1 / 0
+            other.send(b"x")
+            assert type(await protocol.lost) is ZeroDivisionError
+            transport.abort()
+        assert seen[0] == (
+            "ZeroDivisionError",
+            "Fatal error: protocol.data_received() call failed.",
+        )
+        assert seen[1:] == ["ZeroDivisionError", "NoneType", "NoneType"]
+
+    run(main())
+    assert len(reports) == 1
+    reports.clear()
+
+
+def test_readiness_told_by_hand(run):
+    async def main():
+        async with made("socket") as (transport, protocol, other):
+            other.send(b"x")
+            transport._read_ready()
+            assert protocol.data == b"x"
+            transport._protocol_connected = False
+            transport.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert not protocol.lost.done()
+            protocol.lost.set_result(None)
+
+    run(main())
