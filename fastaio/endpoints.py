@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _core, subprocess, tls
-from .seams import AsyncioLoop
+from .seams import AsyncioLoop, named_as_asyncio
 
 __all__ = ["Endpoints"]
 
@@ -71,6 +71,7 @@ else:
         """A second transport takes a socket over, as with asyncio of this version."""
 
 
+@named_as_asyncio
 class Endpoints(AsyncioLoop):
     """Mixed into Loop in front of asyncio's loop."""
 

@@ -25,6 +25,7 @@ from . import _core, addresses, fork, nested
 from .endpoints import Endpoints
 from .log import logger
 from .metrics import LoopMetrics
+from .seams import named_as_asyncio
 from .selector import WatchedFiles, is_plain
 
 __all__ = ["Loop"]
@@ -42,6 +43,7 @@ class _NoParameters:
         raise AttributeError("__signature__")
 
 
+@named_as_asyncio
 class Loop(_core.Loop, Endpoints):
     """An asyncio event loop; takes no arguments.
 

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import socket
 from asyncio import constants
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["AsyncioLoop"]
+__all__ = ["AsyncioLoop", "named_as_asyncio"]
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def named_as_asyncio(cls: _Class) -> _Class:
+    """Give public methods the qualified names of asyncio's that they override: what Python says of
+    a wrong call, and what debug mode shows of a bound method, is the same then.
+    """
+    for name, function in vars(cls).items():
+        theirs = getattr(asyncio.SelectorEventLoop, name, None)
+        if inspect.isfunction(function) and inspect.isfunction(theirs) and name[0] != "_":
+            function.__qualname__ = theirs.__qualname__
+    return cls
+
 
 if TYPE_CHECKING:
 

@@ -91,6 +91,32 @@ fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs,
     return args_check_required(params, out);
 }
 
+PyObject *
+fio_args_refuse(PyObject *class, const char *method, PyObject *self, PyObject *const *args,
+                Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *function = class == NULL ? NULL : PyObject_GetAttrString(class, method);
+    PyObject *bound = function != NULL && PyFunction_Check(function) ? PyMethod_New(function, self)
+                                                                     : NULL;
+    PyErr_Clear();
+    PyObject *result = bound == NULL ? NULL
+                                     : PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames);
+    if (result != NULL || !PyErr_Occurred()) {
+        Py_XDECREF(result);
+        if (raised == NULL) {
+            PyErr_Format(PyExc_TypeError, "%s() takes no arguments (%zd given)", method, nargs);
+        }
+        else {
+            PyErr_SetRaisedException(Py_NewRef(raised));
+        }
+    }
+    Py_XDECREF(raised);
+    Py_XDECREF(bound);
+    Py_XDECREF(function);
+    return NULL;
+}
+
 bool
 fio_args_is(const char *param, PyObject *value, PyTypeObject *type, const char *what)
 {

@@ -48,6 +48,24 @@ FIO_MUST_CHECK bool fio_args_is(const char *param, PyObject *value, PyTypeObject
 FIO_MUST_CHECK int fio_args_number(const char *param, PyObject *value, uint64_t most,
                                    uint64_t *number);
 
+/* A method of ours that stands for one of asyncio's was called in a wrong way: has Python say so of
+ * that one, asyncio's function of the name, which cannot begin with these arguments. Whatever is
+ * raised already is raised where there is no such function. Always NULL. */
+FIO_COLD PyObject *fio_args_refuse(PyObject *class, const char *method, PyObject *self,
+                                   PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* Defines `function`_call for a method table (METH_FASTCALL | METH_KEYWORDS): METH_NOARGS, whose
+ * `function` it calls, would have CPython refuse arguments in other words. */
+#define FIO_NO_ARGUMENTS(storage, function, type, refuse, name)                                \
+    storage PyObject *function##_call(type *self, PyObject *const *args, Py_ssize_t nargs,     \
+                                      PyObject *kwnames)                                       \
+    {                                                                                          \
+        if (FIO_UNLIKELY(nargs != 0 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) != 0))) { \
+            return refuse(self, name, args, nargs, kwnames);                                   \
+        }                                                                                      \
+        return function(self, NULL);                                                           \
+    }
+
 /* tp_init / tp_new flavour: a tuple and a dict (or NULL) instead of the vector. */
 FIO_MUST_CHECK int fio_args_parse_tuple(const fio_params *params, PyObject *args, PyObject *kwargs,
                                         PyObject **out);

@@ -181,6 +181,9 @@ int64_t fio_loop_now(void);
 FIO_MUST_CHECK int fio_loop_turn(FioLoop *loop);
 /* The same as the type's _run_once(). */
 PyObject *fio_loop_run_once(FioLoop *loop, PyObject *unused);
+/* A method was called in a wrong way (base/args.h: fio_args_refuse). */
+FIO_COLD PyObject *fio_loop_refuse(FioLoop *loop, const char *method, PyObject *const *args,
+                                   Py_ssize_t nargs, PyObject *kwnames);
 FIO_MUST_CHECK int fio_loop_open(FioLoop *loop);
 FIO_MUST_CHECK int fio_loop_run(FioLoop *loop);
 void fio_loop_shut(FioLoop *loop);

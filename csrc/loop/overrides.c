@@ -34,7 +34,7 @@ int
 fio_overrides_look(FioLoop *loop)
 {
     fio_state *st = loop->st;
-    int time = overrides_differ(loop, st->str_time, (PyCFunction)fio_timer_time);
+    int time = overrides_differ(loop, st->str_time, FIO_METHOD(fio_timer_time_call));
     int call_at = time < 0
                       ? -1
                       : overrides_differ(loop, st->str_call_at, FIO_METHOD(fio_schedule_call_at));

@@ -3,6 +3,7 @@
 
 #include "loop/handle_attrs.h"
 
+#include "base/args.h"
 #include "loop/report.h"
 #include "loop/threads.h"
 
@@ -157,25 +158,53 @@ timer_handle_compare(FioTimerHandle *self, PyObject *other, int op)
     return PyObject_CallMethod(self->base.loop->st->aio_TimerHandle, names[op], "OO", self, other);
 }
 
-#define HANDLE_METHODS                                                                      \
-    {"_run", (PyCFunction)handle_run, METH_NOARGS, handle_run_doc},                         \
-        {"cancelled", (PyCFunction)handle_cancelled, METH_NOARGS, handle_cancelled_doc},    \
-    {                                                                                       \
-        "get_context", (PyCFunction)handle_get_context, METH_NOARGS, handle_get_context_doc \
+static PyObject *
+handle_refuse(FioHandle *self, const char *method, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
+{
+    fio_state *st = self->loop->st;
+    PyObject *class = Py_IS_TYPE((PyObject *)self, st->TimerHandleType) ? st->aio_TimerHandle
+                      : self->threadsafe                                ? st->aio_ThreadSafeHandle
+                                                                        : st->aio_Handle;
+    return fio_args_refuse(class, method, (PyObject *)self, args, nargs, kwnames);
+}
+
+static PyObject *
+timer_handle_refuse(FioTimerHandle *self, const char *method, PyObject *const *args,
+                    Py_ssize_t nargs, PyObject *kwnames)
+{
+    return handle_refuse(&self->base, method, args, nargs, kwnames);
+}
+
+FIO_NO_ARGUMENTS(static, handle_cancel, FioHandle, handle_refuse, "cancel")
+FIO_NO_ARGUMENTS(static, handle_cancelled, FioHandle, handle_refuse, "cancelled")
+FIO_NO_ARGUMENTS(static, handle_get_context, FioHandle, handle_refuse, "get_context")
+FIO_NO_ARGUMENTS(static, timer_handle_cancel, FioTimerHandle, timer_handle_refuse, "cancel")
+FIO_NO_ARGUMENTS(static, timer_handle_when, FioTimerHandle, timer_handle_refuse, "when")
+
+#define HANDLE_METHODS                                                                     \
+    {"_run", (PyCFunction)handle_run, METH_NOARGS, handle_run_doc},                        \
+        {"cancelled", FIO_METHOD(handle_cancelled_call), METH_FASTCALL | METH_KEYWORDS,    \
+         handle_cancelled_doc},                                                            \
+    {                                                                                      \
+        "get_context", FIO_METHOD(handle_get_context_call), METH_FASTCALL | METH_KEYWORDS, \
+            handle_get_context_doc                                                         \
     }
 
 static PyMethodDef handle_methods[] = {
     HANDLE_METHODS,
     {"_repr_info", (PyCFunction)handle_repr_info, METH_NOARGS, handle_repr_info_doc},
-    {"cancel", (PyCFunction)handle_cancel, METH_NOARGS, handle_cancel_doc},
+    {"cancel", FIO_METHOD(handle_cancel_call), METH_FASTCALL | METH_KEYWORDS, handle_cancel_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef timer_handle_methods[] = {
     HANDLE_METHODS,
     {"_repr_info", (PyCFunction)timer_handle_repr_info, METH_NOARGS, handle_repr_info_doc},
-    {"cancel", (PyCFunction)timer_handle_cancel, METH_NOARGS, timer_handle_cancel_doc},
-    {"when", (PyCFunction)timer_handle_when, METH_NOARGS, timer_handle_when_doc},
+    {"cancel", FIO_METHOD(timer_handle_cancel_call), METH_FASTCALL | METH_KEYWORDS,
+     timer_handle_cancel_doc},
+    {"when", FIO_METHOD(timer_handle_when_call), METH_FASTCALL | METH_KEYWORDS,
+     timer_handle_when_doc},
     {NULL, NULL, 0, NULL},
 };
 

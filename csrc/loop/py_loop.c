@@ -19,6 +19,14 @@
 #include "loop/timer.h"
 #include "loop/watch.h"
 
+PyObject *
+fio_loop_refuse(FioLoop *self, const char *method, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
+{
+    return fio_args_refuse(self->st->aio_SelectorEventLoop, method, (PyObject *)self, args, nargs,
+                           kwnames);
+}
+
 static PyObject *
 loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -586,6 +594,13 @@ PyDoc_STRVAR(loop_check_idle_doc, "_check_idle($self, /)\n"
                                   "--\n\n"
                                   "RuntimeError where close() would be refused.");
 
+FIO_NO_ARGUMENTS(static, loop_close, FioLoop, fio_loop_refuse, "close")
+FIO_NO_ARGUMENTS(static, loop_get_debug, FioLoop, fio_loop_refuse, "get_debug")
+FIO_NO_ARGUMENTS(static, loop_is_closed, FioLoop, fio_loop_refuse, "is_closed")
+FIO_NO_ARGUMENTS(static, loop_is_running, FioLoop, fio_loop_refuse, "is_running")
+FIO_NO_ARGUMENTS(static, loop_stop, FioLoop, fio_loop_refuse, "stop")
+FIO_NO_ARGUMENTS(static, fio_schedule_create_future, FioLoop, fio_loop_refuse, "create_future")
+
 static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
     {"_add_reader", FIO_METHOD(fio_readers_add_reader_unchecked), METH_FASTCALL,
@@ -631,13 +646,17 @@ static PyMethodDef loop_methods[] = {
      loop_call_soon_doc},
     {"call_soon_threadsafe", FIO_METHOD(fio_schedule_call_soon_threadsafe),
      METH_FASTCALL | METH_KEYWORDS, loop_call_soon_threadsafe_doc},
-    {"close", (PyCFunction)loop_close, METH_NOARGS, loop_close_doc},
-    {"create_future", (PyCFunction)fio_schedule_create_future, METH_NOARGS, loop_create_future_doc},
+    {"close", FIO_METHOD(loop_close_call), METH_FASTCALL | METH_KEYWORDS, loop_close_doc},
+    {"create_future", FIO_METHOD(fio_schedule_create_future_call), METH_FASTCALL | METH_KEYWORDS,
+     loop_create_future_doc},
     {"create_task", FIO_METHOD(fio_schedule_create_task), METH_FASTCALL | METH_KEYWORDS,
      loop_create_task_doc},
-    {"get_debug", (PyCFunction)loop_get_debug, METH_NOARGS, loop_get_debug_doc},
-    {"is_closed", (PyCFunction)loop_is_closed, METH_NOARGS, loop_is_closed_doc},
-    {"is_running", (PyCFunction)loop_is_running, METH_NOARGS, loop_is_running_doc},
+    {"get_debug", FIO_METHOD(loop_get_debug_call), METH_FASTCALL | METH_KEYWORDS,
+     loop_get_debug_doc},
+    {"is_closed", FIO_METHOD(loop_is_closed_call), METH_FASTCALL | METH_KEYWORDS,
+     loop_is_closed_doc},
+    {"is_running", FIO_METHOD(loop_is_running_call), METH_FASTCALL | METH_KEYWORDS,
+     loop_is_running_doc},
     {"remove_reader", FIO_METHOD(fio_readers_remove_reader), METH_FASTCALL | METH_KEYWORDS,
      loop_remove_reader_doc},
     {"remove_writer", FIO_METHOD(fio_readers_remove_writer), METH_FASTCALL | METH_KEYWORDS,
@@ -657,8 +676,8 @@ static PyMethodDef loop_methods[] = {
      loop_sock_sendall_doc},
     {"sock_sendto", FIO_METHOD(fio_sock_sendto), METH_FASTCALL | METH_KEYWORDS,
      loop_sock_sendto_doc},
-    {"stop", (PyCFunction)loop_stop, METH_NOARGS, loop_stop_doc},
-    {"time", (PyCFunction)fio_timer_time, METH_NOARGS, loop_time_doc},
+    {"stop", FIO_METHOD(loop_stop_call), METH_FASTCALL | METH_KEYWORDS, loop_stop_doc},
+    {"time", FIO_METHOD(fio_timer_time_call), METH_FASTCALL | METH_KEYWORDS, loop_time_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -308,18 +308,6 @@ fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file)
     Py_RETURN_NONE;
 }
 
-static int
-readers_check_args(Py_ssize_t nargs, const char *name)
-{
-    if (nargs >= 2) {
-        return 0;
-    }
-    PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() missing %s'callback'", name,
-                 nargs == 0 ? "2 required positional arguments: 'fd' and "
-                            : "1 required positional argument: ");
-    return -1;
-}
-
 /* The handle takes its place beside or instead of what is registered; `handle` is borrowed.
  * Returns the descriptor. */
 static int
@@ -384,15 +372,14 @@ readers_add_checked(FioLoop *loop, const readers_side *side, PyObject *const *ar
                     Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *named[2] = {NULL, NULL};
-    if (kwnames != NULL) {
+    if (kwnames != NULL || nargs < 2) {
         if (fio_args_parse(&side->add, args, nargs, kwnames, named) < 0) {
-            return NULL;
+            return fio_loop_refuse(loop, side->add.function, args, nargs, kwnames);
         }
         args = named;
         nargs = 2;
     }
-    if (readers_check_args(nargs, side->add.function) < 0
-        || readers_check_free(loop, args[0]) < 0) {
+    if (readers_check_free(loop, args[0]) < 0) {
         return NULL;
     }
     PyObject *handle = readers_add(loop, args, nargs, side);
@@ -407,8 +394,8 @@ static PyObject *
 readers_add_unchecked(FioLoop *loop, const readers_side *side, PyObject *const *args,
                       Py_ssize_t nargs)
 {
-    if (readers_check_args(nargs, side->add_unchecked) < 0) {
-        return NULL;
+    if (nargs < 2) {
+        return fio_loop_refuse(loop, side->add_unchecked, args, nargs, NULL);
     }
     return readers_add(loop, args, nargs, side);
 }
@@ -597,8 +584,10 @@ readers_remove_checked(FioLoop *loop, const readers_side *side, PyObject *const 
                        Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *file = NULL;
-    if (fio_args_parse(&side->remove, args, nargs, kwnames, &file) < 0
-        || readers_check_free(loop, file) < 0) {
+    if (fio_args_parse(&side->remove, args, nargs, kwnames, &file) < 0) {
+        return fio_loop_refuse(loop, side->remove.function, args, nargs, kwnames);
+    }
+    if (readers_check_free(loop, file) < 0) {
         return NULL;
     }
     return readers_remove(loop, side, file);

@@ -65,35 +65,21 @@ schedule_parse_keyword(fio_state *st, const schedule_params *params, PyObject *n
                    && PyUnicode_CompareWithASCIIString(name, params->leading) == 0;
     PyObject **given = leading ? &call->when : &call->callback;
     if (!leading && PyUnicode_CompareWithASCIIString(name, "callback") != 0) {
-        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got an unexpected keyword argument '%U'",
-                     params->name, name);
         return -1;
     }
     if (*given != NULL) {
-        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got multiple values for argument '%U'",
-                     params->name, name);
         return -1;
     }
     *given = value;
     return 0;
 }
 
-/* As Python says it of asyncio's function. */
 static int
-schedule_miss(const schedule_params *params, const fio_call *call)
+schedule_refuse(FioLoop *self, const schedule_params *params, PyObject *const *args,
+                Py_ssize_t nargs, PyObject *kwnames)
 {
-    bool no_when = params->leading != NULL && call->when == NULL;
-    if (no_when && call->callback == NULL) {
-        PyErr_Format(
-            PyExc_TypeError,
-            "BaseEventLoop.%s() missing 2 required positional arguments: '%s' and 'callback'",
-            params->name, params->leading);
-    }
-    else {
-        PyErr_Format(PyExc_TypeError,
-                     "BaseEventLoop.%s() missing 1 required positional argument: '%s'",
-                     params->name, no_when ? params->leading : "callback");
-    }
+    PyErr_Format(PyExc_TypeError, "%s(): wrong arguments", params->name);
+    (void)fio_loop_refuse(self, params->name, args, nargs, kwnames);
     return -1;
 }
 
@@ -111,12 +97,12 @@ schedule_parse(FioLoop *self, const schedule_params *params, PyObject *const *ar
         if (schedule_parse_keyword(self->st, params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i],
                                    call)
             < 0) {
-            return -1;
+            return schedule_refuse(self, params, args, nargs, kwnames);
         }
     }
     bool no_when = leading > 0 && call->when == NULL;
     if (FIO_UNLIKELY(no_when || call->callback == NULL)) {
-        return schedule_miss(params, call);
+        return schedule_refuse(self, params, args, nargs, kwnames);
     }
     return 0;
 }

@@ -344,7 +344,7 @@ sock_call_new(FioLoop *loop, const fio_sock_operation *operation, PyObject *cons
 {
     PyObject *given[FIO_SOCK_ARGS] = {NULL, NULL, NULL};
     if (fio_args_parse(&operation->params, args, nargs, kwnames, given) < 0) {
-        return NULL;
+        return fio_loop_refuse(loop, operation->params.function, args, nargs, kwnames);
     }
     int plain = sock_is_plain(loop, given[0]);
     if (plain < 0) {

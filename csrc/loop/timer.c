@@ -5,6 +5,7 @@
 
 #include "loop/timer.h"
 
+#include "base/args.h"
 #include "loop/ready.h"
 #include "loop/report.h"
 
@@ -40,7 +41,7 @@ fio_loop_now(void)
     return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
 }
 
-PyObject *
+static PyObject *
 fio_timer_time(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
     fio_state *st = loop->st;
@@ -49,6 +50,8 @@ fio_timer_time(FioLoop *loop, PyObject *Py_UNUSED(unused))
     }
     return PyFloat_FromDouble((double)fio_loop_now() * 1e-9);
 }
+
+FIO_NO_ARGUMENTS(, fio_timer_time, FioLoop, fio_loop_refuse, "time")
 
 double
 fio_timer_clock_seconds(FioLoop *loop)

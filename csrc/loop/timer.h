@@ -35,7 +35,8 @@ double fio_timer_first(const FioLoop *loop);
 double fio_timer_clock_seconds(FioLoop *loop);
 
 /* The method itself. */
-PyObject *fio_timer_time(FioLoop *loop, PyObject *unused);
+PyObject *fio_timer_time_call(FioLoop *self, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
 
 /* Milliseconds until the first timer is due, rounded up; 0 when one is, -1 when there is none. */
 int fio_timer_wait(const fio_timer_heap *heap, int64_t now);

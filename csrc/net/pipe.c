@@ -220,6 +220,8 @@ pipe_close(FioTransport *self, PyObject *const *args, Py_ssize_t nargs, PyObject
                : fio_transport_py_force_close(self, exc);
 }
 
+FIO_NO_ARGUMENTS(static, write_pipe_write_eof, FioTransport, fio_transport_refuse, "write_eof")
+
 #define PIPE_METHODS                                                              \
     {"_close", FIO_METHOD(pipe_close), METH_FASTCALL | METH_KEYWORDS, NULL},      \
     {                                                                             \
@@ -239,7 +241,7 @@ static PyMethodDef write_pipe_methods[] = {
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_WRITE_METHODS,
     FIO_TRANSPORT_LIMIT_METHODS,
-    {"write_eof", FIO_METHOD(write_pipe_write_eof), METH_NOARGS,
+    {"write_eof", FIO_METHOD(write_pipe_write_eof_call), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("write_eof($self, /)\n--\n\nCloses the pipe once all output is out.")},
     {NULL, NULL, 0, NULL},
 };

@@ -394,6 +394,14 @@ tls_transport_write_data(PyObject *self, PyObject *data, bool each)
     return err;
 }
 
+static PyObject *
+tls_transport_refuse(PyObject *self, const char *method, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
+{
+    PyObject *class = fio_state_of_type(Py_TYPE(self))->aio_SSLProtocolTransport;
+    return fio_args_refuse(class, method, self, args, nargs, kwnames);
+}
+
 PyDoc_STRVAR(tls_transport_write_doc,
              "write($self, data)\n"
              "--\n\n"
@@ -405,7 +413,7 @@ tls_transport_write(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyO
 {
     PyObject *data = fio_args_one("write", "data", args, nargs, kwnames);
     if (data == NULL) {
-        return NULL;
+        return tls_transport_refuse(self, "write", args, nargs, kwnames);
     }
     if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
         PyErr_Format(PyExc_TypeError, "data: expecting a bytes-like instance, got %.200s",
@@ -429,7 +437,7 @@ tls_transport_writelines(PyObject *self, PyObject *const *args, Py_ssize_t nargs
 {
     PyObject *list_of_data = fio_args_one("writelines", "list_of_data", args, nargs, kwnames);
     if (list_of_data == NULL) {
-        return NULL;
+        return tls_transport_refuse(self, "writelines", args, nargs, kwnames);
     }
     return tls_done(tls_transport_write_data(self, list_of_data, true));
 }

@@ -80,8 +80,10 @@ fio_transport_py_get_extra_info(FioTransport *self, PyObject *const *args, Py_ss
         Py_XDECREF(value);
         return result;
     }
-    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
-        || fio_transport_extra(self, given[0], &value) < 0) {
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0) {
+        return fio_transport_refuse(self, params.function, args, nargs, kwnames);
+    }
+    if (fio_transport_extra(self, given[0], &value) < 0) {
         return NULL;
     }
     return value == NULL ? Py_NewRef(given[1]) : value;
@@ -92,7 +94,10 @@ fio_transport_py_set_protocol(FioTransport *self, PyObject *const *args, Py_ssiz
                               PyObject *kwnames)
 {
     PyObject *protocol = fio_args_one("set_protocol", "protocol", args, nargs, kwnames);
-    if (protocol == NULL || fio_transport_set_protocol(self, protocol) < 0) {
+    if (protocol == NULL) {
+        return fio_transport_refuse(self, "set_protocol", args, nargs, kwnames);
+    }
+    if (fio_transport_set_protocol(self, protocol) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -423,12 +428,56 @@ transport_type_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args),
     return 0;
 }
 
+/* asyncio's class for a transport's. */
+static PyObject *
+transport_asyncio_class(FioTransport *self)
+{
+    fio_state *st = self->st;
+    PyTypeObject *type = Py_TYPE(self);
+    bool pipe = type == st->ReadPipeTransportType || type == st->WritePipeTransportType;
+    PyObject *module = PyImport_ImportModule(pipe ? "asyncio.unix_events"
+                                                  : "asyncio.selector_events");
+    const char *name = type == st->TransportType           ? "_SelectorSocketTransport"
+                       : type == st->DatagramTransportType ? "_SelectorDatagramTransport"
+                       : type == st->ReadPipeTransportType ? "_UnixReadPipeTransport"
+                                                           : "_UnixWritePipeTransport";
+    PyObject *class = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+    Py_XDECREF(module);
+    return class;
+}
+
+PyObject *
+fio_transport_refuse(FioTransport *self, const char *method, PyObject *const *args,
+                     Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *class = transport_asyncio_class(self);
+    PyErr_Clear();
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+    (void)fio_args_refuse(class, method, (PyObject *)self, args, nargs, kwnames);
+    Py_XDECREF(class);
+    return NULL;
+}
+
+FIO_NO_ARGUMENTS(, fio_transport_py_get_protocol, FioTransport, fio_transport_refuse,
+                 "get_protocol")
+FIO_NO_ARGUMENTS(, fio_transport_py_is_closing, FioTransport, fio_transport_refuse, "is_closing")
+FIO_NO_ARGUMENTS(, fio_transport_py_close, FioTransport, fio_transport_refuse, "close")
+FIO_NO_ARGUMENTS(, fio_transport_py_abort, FioTransport, fio_transport_refuse, "abort")
+FIO_NO_ARGUMENTS(, fio_transport_py_is_reading, FioTransport, fio_transport_refuse, "is_reading")
+FIO_NO_ARGUMENTS(, fio_transport_py_pause_reading, FioTransport, fio_transport_refuse,
+                 "pause_reading")
+FIO_NO_ARGUMENTS(, fio_transport_py_resume_reading, FioTransport, fio_transport_refuse,
+                 "resume_reading")
+
 static PyMethodDef transport_methods[] = {
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_READ_METHODS,
     FIO_TRANSPORT_WRITE_METHODS,
     FIO_TRANSPORT_LIMIT_METHODS,
-    {"write_eof", FIO_METHOD(fio_transport_py_write_eof), METH_NOARGS,
+    {"write_eof", FIO_METHOD(fio_transport_py_write_eof_call), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("write_eof($self, /)\n--\n\nEnds our direction once all output is out.")},
     {"_read_ready", FIO_METHOD(fio_transport_py_read_ready), METH_NOARGS, NULL},
     {"_write_ready", FIO_METHOD(fio_transport_py_write_ready), METH_NOARGS, NULL},

@@ -39,6 +39,33 @@ PyObject *fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *ignor
 PyObject *fio_transport_py_make_end_waiter(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *ignored);
 
+/* A method was called in a wrong way (base/args.h: fio_args_refuse). */
+FIO_COLD PyObject *fio_transport_refuse(FioTransport *self, const char *method,
+                                        PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+/* Those that take no arguments, as they stand in tables of methods (FIO_NO_ARGUMENTS). */
+PyObject *fio_transport_py_get_protocol_call(FioTransport *self, PyObject *const *args,
+                                             Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_is_closing_call(FioTransport *self, PyObject *const *args,
+                                           Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_close_call(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *kwnames);
+PyObject *fio_transport_py_abort_call(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *kwnames);
+PyObject *fio_transport_py_is_reading_call(FioTransport *self, PyObject *const *args,
+                                           Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_pause_reading_call(FioTransport *self, PyObject *const *args,
+                                              Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_resume_reading_call(FioTransport *self, PyObject *const *args,
+                                               Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_can_write_eof_call(FioTransport *self, PyObject *const *args,
+                                              Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_get_limits_call(FioTransport *self, PyObject *const *args,
+                                           Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_get_write_buffer_size_call(FioTransport *self, PyObject *const *args,
+                                                      Py_ssize_t nargs, PyObject *kwnames);
+PyObject *fio_transport_py_write_eof_call(FioTransport *self, PyObject *const *args,
+                                          Py_ssize_t nargs, PyObject *kwnames);
+
 /* Queues one piece: bytes by reference, what may change as a copy. */
 FIO_MUST_CHECK int fio_transport_queue(FioTransport *self, PyObject *data);
 /* Parts of these, for sendto(). TypeError for what is not bytes, bytearray or memoryview, as the
@@ -67,26 +94,30 @@ PyObject *fio_transport_repr(FioTransport *self);
          PyDoc_STR(                                                                                \
              "set_protocol($self, protocol)\n--\n\nSets the protocol that is called from now "     \
              "on.")},                                                                              \
-        {"get_protocol", FIO_METHOD(fio_transport_py_get_protocol), METH_NOARGS,                   \
+        {"get_protocol", FIO_METHOD(fio_transport_py_get_protocol_call),                           \
+         METH_FASTCALL | METH_KEYWORDS,                                                            \
          PyDoc_STR(                                                                                \
              "get_protocol($self, /)\n--\n\nThe protocol; None once the connection is lost.")},    \
-        {"is_closing", FIO_METHOD(fio_transport_py_is_closing), METH_NOARGS,                       \
+        {"is_closing", FIO_METHOD(fio_transport_py_is_closing_call),                               \
+         METH_FASTCALL | METH_KEYWORDS,                                                            \
          PyDoc_STR("is_closing($self, /)\n--\n\nTrue when closed or closing.")},                   \
     {                                                                                              \
-        "close", FIO_METHOD(fio_transport_py_close), METH_NOARGS,                                  \
+        "close", FIO_METHOD(fio_transport_py_close_call), METH_FASTCALL | METH_KEYWORDS,           \
             PyDoc_STR(                                                                             \
                 "close($self, /)\n--\n\nCloses once all output is out; no more data is received.") \
     }
 
-#define FIO_TRANSPORT_READ_METHODS                                                             \
-    {"is_reading", FIO_METHOD(fio_transport_py_is_reading), METH_NOARGS,                       \
-     PyDoc_STR("is_reading($self, /)\n--\n\nTrue unless paused or closing.")},                 \
-        {"pause_reading", FIO_METHOD(fio_transport_py_pause_reading), METH_NOARGS,             \
-         PyDoc_STR(                                                                            \
-             "pause_reading($self, /)\n--\n\nStops data_received() until resume_reading().")}, \
-    {                                                                                          \
-        "resume_reading", FIO_METHOD(fio_transport_py_resume_reading), METH_NOARGS,            \
-            PyDoc_STR("resume_reading($self, /)\n--\n\nLets data_received() be called again.") \
+#define FIO_TRANSPORT_READ_METHODS                                                              \
+    {"is_reading", FIO_METHOD(fio_transport_py_is_reading_call), METH_FASTCALL | METH_KEYWORDS, \
+     PyDoc_STR("is_reading($self, /)\n--\n\nTrue unless paused or closing.")},                  \
+        {"pause_reading", FIO_METHOD(fio_transport_py_pause_reading_call),                      \
+         METH_FASTCALL | METH_KEYWORDS,                                                         \
+         PyDoc_STR(                                                                             \
+             "pause_reading($self, /)\n--\n\nStops data_received() until resume_reading().")},  \
+    {                                                                                           \
+        "resume_reading", FIO_METHOD(fio_transport_py_resume_reading_call),                     \
+            METH_FASTCALL | METH_KEYWORDS,                                                      \
+            PyDoc_STR("resume_reading($self, /)\n--\n\nLets data_received() be called again.")  \
     }
 
 #define FIO_TRANSPORT_WRITE_METHODS                                                            \
@@ -98,25 +129,27 @@ PyObject *fio_transport_repr(FioTransport *self);
          PyDoc_STR(                                                                            \
              "writelines($self, list_of_data)\n--\n\nSends all of them by one system call.")}, \
     {                                                                                          \
-        "can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof), METH_NOARGS,              \
-            PyDoc_STR("can_write_eof($self, /)\n--\n\nTrue.")                                  \
+        "can_write_eof", FIO_METHOD(fio_transport_py_can_write_eof_call),                      \
+            METH_FASTCALL | METH_KEYWORDS, PyDoc_STR("can_write_eof($self, /)\n--\n\nTrue.")   \
     }
 
-#define FIO_TRANSPORT_LIMIT_METHODS                                                                \
-    {"abort", FIO_METHOD(fio_transport_py_abort), METH_NOARGS,                                     \
-     PyDoc_STR("abort($self, /)\n--\n\nCloses now, dropping unsent output.")},                     \
-        {"set_write_buffer_limits", FIO_METHOD(fio_transport_py_set_limits),                       \
-         METH_FASTCALL | METH_KEYWORDS,                                                            \
-         PyDoc_STR("set_write_buffer_limits($self, high=None, low=None)\n--\n\n"                   \
-                   "Bytes of unsent output above which the protocol is paused and down to which "  \
-                   "it is resumed; 65536 and a quarter of high by default.")},                     \
-        {"get_write_buffer_limits", FIO_METHOD(fio_transport_py_get_limits), METH_NOARGS,          \
-         PyDoc_STR("get_write_buffer_limits($self, /)\n--\n\n(low, high), in bytes.")},            \
-        {"get_write_buffer_size", FIO_METHOD(fio_transport_py_get_write_buffer_size), METH_NOARGS, \
-         PyDoc_STR(                                                                                \
-             "get_write_buffer_size($self, /)\n--\n\nBytes that the kernel has not taken yet.")},  \
-    {                                                                                              \
-        "_force_close", FIO_METHOD(fio_transport_py_force_close), METH_O, NULL                     \
+#define FIO_TRANSPORT_LIMIT_METHODS                                                               \
+    {"abort", FIO_METHOD(fio_transport_py_abort_call), METH_FASTCALL | METH_KEYWORDS,             \
+     PyDoc_STR("abort($self, /)\n--\n\nCloses now, dropping unsent output.")},                    \
+        {"set_write_buffer_limits", FIO_METHOD(fio_transport_py_set_limits),                      \
+         METH_FASTCALL | METH_KEYWORDS,                                                           \
+         PyDoc_STR("set_write_buffer_limits($self, high=None, low=None)\n--\n\n"                  \
+                   "Bytes of unsent output above which the protocol is paused and down to which " \
+                   "it is resumed; 65536 and a quarter of high by default.")},                    \
+        {"get_write_buffer_limits", FIO_METHOD(fio_transport_py_get_limits_call),                 \
+         METH_FASTCALL | METH_KEYWORDS,                                                           \
+         PyDoc_STR("get_write_buffer_limits($self, /)\n--\n\n(low, high), in bytes.")},           \
+        {"get_write_buffer_size", FIO_METHOD(fio_transport_py_get_write_buffer_size_call),        \
+         METH_FASTCALL | METH_KEYWORDS,                                                           \
+         PyDoc_STR(                                                                               \
+             "get_write_buffer_size($self, /)\n--\n\nBytes that the kernel has not taken yet.")}, \
+    {                                                                                             \
+        "_force_close", FIO_METHOD(fio_transport_py_force_close), METH_O, NULL                    \
     }
 
 /* Attributes that asyncio's own code and libraries read. */

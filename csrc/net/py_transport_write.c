@@ -104,8 +104,10 @@ fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nar
                        PyObject *kwnames)
 {
     PyObject *data = fio_args_one("write", "data", args, nargs, kwnames);
-    if (data == NULL
-        || fio_transport_check_data(self, data, "_SelectorSocketTransport", "write") < 0) {
+    if (data == NULL) {
+        return fio_transport_refuse(self, "write", args, nargs, kwnames);
+    }
+    if (fio_transport_check_data(self, data, "_SelectorSocketTransport", "write") < 0) {
         return NULL;
     }
     if (transport_check_writable(self, "write", "write") < 0) {
@@ -184,7 +186,7 @@ fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_
 {
     PyObject *lines = fio_args_one("writelines", "list_of_data", args, nargs, kwnames);
     if (lines == NULL) {
-        return NULL;
+        return fio_transport_refuse(self, "writelines", args, nargs, kwnames);
     }
     if (!FIO_WRITELINES_JOINS) {
         int some = transport_check_writable(self, "writelines", "writelines") < 0
@@ -311,8 +313,10 @@ fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_
     PyObject *given[] = {Py_None, Py_None};
     PyObject *high = NULL;
     PyObject *low = NULL;
-    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
-        || limits_from_args(given[0], given[1], &high, &low) < 0) {
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0) {
+        return fio_transport_refuse(self, params.function, args, nargs, kwnames);
+    }
+    if (limits_from_args(given[0], given[1], &high, &low) < 0) {
         return NULL;
     }
     if (limit_take(high, &self->stream.high_water, &self->high_limit) < 0) {
@@ -406,3 +410,15 @@ fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *Py_UNUSED(igno
     Py_CLEAR(self->empty_waiter);
     Py_RETURN_NONE;
 }
+
+/* -- in tables of methods
+ * --------------------------------------------------------------------------
+ */
+
+FIO_NO_ARGUMENTS(, fio_transport_py_write_eof, FioTransport, fio_transport_refuse, "write_eof")
+FIO_NO_ARGUMENTS(, fio_transport_py_can_write_eof, FioTransport, fio_transport_refuse,
+                 "can_write_eof")
+FIO_NO_ARGUMENTS(, fio_transport_py_get_limits, FioTransport, fio_transport_refuse,
+                 "get_write_buffer_limits")
+FIO_NO_ARGUMENTS(, fio_transport_py_get_write_buffer_size, FioTransport, fio_transport_refuse,
+                 "get_write_buffer_size")

@@ -32,9 +32,11 @@ datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     static const char *const names[] = {"data", "addr", NULL};
     static const fio_params params = {"sendto", names, 2, 1};
     PyObject *given[] = {NULL, Py_None};
-    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0
-        || fio_transport_check_data(&self->super, given[0], "_SelectorDatagramTransport", "sendto")
-               < 0) {
+    if (fio_args_parse(&params, args, nargs, kwnames, given) < 0) {
+        return fio_transport_refuse(&self->super, params.function, args, nargs, kwnames);
+    }
+    if (fio_transport_check_data(&self->super, given[0], "_SelectorDatagramTransport", "sendto")
+        < 0) {
         return NULL;
     }
     int empty = FIO_SENDS_EMPTY_DATAGRAMS ? 0 : fio_transport_data_is_empty(given[0]);

@@ -350,14 +350,14 @@ async def is_a_coroutine_function() -> bool:
     return inspect.iscoroutinefunction(asyncio.get_running_loop().sock_recv)
 
 
-async def has_max_size() -> bool:
+async def has_steps() -> bool:
     ours, theirs = socket.socketpair()
     with theirs:
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
         transport.abort()
         await asyncio.sleep(0)
-        return hasattr(transport, "max_size")
+        return hasattr(transport, "_read_ready__data_received")
 
 
 async def sends_later_changes() -> bool:
@@ -629,9 +629,11 @@ DIFFERENCES = [
     ),
     Difference(
         "Undocumented attributes",
-        "of asyncio's transports, as ``max_size`` (one read is at most 256 KiB), are not all "
+        "of asyncio's transports: ``_buffer`` is a copy, ``_sock`` takes no socket of another "
+        "descriptor, what is put in the place of ``max_size`` or ``_read_ready()`` is not asked "
+        "(one read is at most 256 KiB), and steps, as ``_read_ready__data_received()``, are not "
         "there.",
-        has_max_size,
+        has_steps,
         True,
         False,
     ),
