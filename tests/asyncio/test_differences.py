@@ -16,6 +16,7 @@ import socket
 import ssl
 import sys
 import textwrap
+import threading
 import warnings
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -350,6 +351,54 @@ async def is_a_coroutine_function() -> bool:
     return inspect.iscoroutinefunction(asyncio.get_running_loop().sock_recv)
 
 
+async def can_be_closed_after_a_refusal() -> bool:
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        refused: list[object] = []
+
+        def close(transport: asyncio.BaseTransport) -> None:
+            try:
+                transport.close()
+            except RuntimeError as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=close, args=(transport,))
+        thread.start()
+        thread.join()
+        assert len(refused) == 1
+        transport.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        closed = ours.fileno() < 0
+        ours.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del transport
+            gc.collect()
+    loop.set_debug(False)
+    return closed
+
+
+async def abort_of_a_closed_pipe() -> str:
+    ours, theirs = os.pipe()
+    with open(theirs, "wb", 0) as pipe:
+        transport, _ = await asyncio.get_running_loop().connect_write_pipe(
+            asyncio.BaseProtocol, pipe
+        )
+        transport.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    os.close(ours)
+    try:
+        transport.abort()
+    except AttributeError:
+        return "AttributeError"
+    return "nothing"
+
+
 async def has_steps() -> bool:
     ours, theirs = socket.socketpair()
     with theirs:
@@ -626,6 +675,22 @@ DIFFERENCES = [
         is_a_coroutine_function,
         True,
         False,
+    ),
+    Difference(
+        "A refused close()",
+        "of a transport, or ``abort()``, which debug mode refuses in another thread, has done "
+        "nothing: the transport can be closed as before, where asyncio's never can again.",
+        can_be_closed_after_a_refusal,
+        False,
+        True,
+    ),
+    Difference(
+        "After the end",
+        "``abort()`` of a pipe transport and ``sendto()`` do nothing, as they do on other "
+        "transports and when they are called a turn earlier; asyncio's raise AttributeError.",
+        abort_of_a_closed_pipe,
+        "AttributeError",
+        "nothing",
     ),
     Difference(
         "Undocumented attributes",

@@ -1,9 +1,11 @@
 """call_soon_threadsafe(): the one way into a loop from another thread."""
 
 import asyncio
+import gc
 import socket
 import sys
 import threading
+import warnings
 
 import pytest
 
@@ -329,3 +331,41 @@ def test_what_another_thread_asks_of_a_transport_is_done(loop):
     with theirs:
         theirs.settimeout(10)
         loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("method", ["close", "abort"])
+@pytest.mark.parametrize("tls", [True, False], ids=["tls", "tcp"])
+def test_ends_refused_in_another_thread(run, server_context, client_context, tls, method):
+    """In debug mode, by what ends a connection: call_soon() and call_later()."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server_tls = {"ssl": server_context} if tls else {}
+        client_tls = {"ssl": client_context, "server_hostname": "localhost"} if tls else {}
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, **server_tls)
+        transport, _ = await loop.create_connection(
+            asyncio.Protocol, *server.sockets[0].getsockname(), **client_tls
+        )
+        refused = []
+
+        def end(transport):
+            try:
+                getattr(transport, method)()
+            except RuntimeError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=end, args=(transport,))
+        thread.start()
+        thread.join()
+        assert len(refused) == 1
+        assert refused[0].startswith("Non-thread-safe operation invoked")
+        server.close()
+        transport.abort()  # asyncio's can do nothing any more
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del transport
+            gc.collect()
+
+    run(main(), debug=True)
