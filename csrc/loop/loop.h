@@ -317,6 +317,7 @@ typedef struct fio_watch {
     bool yields;         /* add_reader() takes its place: it is no transport's, or not any more */
     bool read_elsewhere; /* by another watch of the same file: what comes in is no hangup */
     bool only_queues;    /* all on_ready does is to fill the ready ring: it is called in the poll */
+    bool refused;        /* the kernel does not watch it, and who polls has not dealt with that */
     bool unheard;      /* nobody can tell in which turn on_ready is called: polls may be left out */
     fio_deferred turn; /* calls on_ready */
 #if FIO_WATCH_EPOLL

@@ -33,6 +33,7 @@ fio_watch_reset(fio_watch *watch)
     watch->pending = 0;
     watch->turn.run = watch_on_turn;
     watch->turn.queued = false;
+    watch->refused = false;
 }
 
 void
@@ -99,6 +100,7 @@ void
 fio_watch_repeat(fio_watch *watch, int events)
 {
     if (watch->open && (watch->events & events) != 0) {
+        fio_watch_settle(watch);
         fio_watch_happened(watch, watch->events & events);
     }
 }

@@ -54,6 +54,9 @@ void fio_watch_rest(fio_watch *watch);
 /* Ends `unheard`. */
 void fio_watch_heed(fio_watch *watch);
 
+/* Ends `refused`. */
+void fio_watch_settle(fio_watch *watch);
+
 /* The poll has found events that the watch wants. */
 void fio_watch_happened(fio_watch *watch, int events);
 

@@ -394,19 +394,34 @@ fio_watches_traverse(FioLoop *loop, visitproc visit, void *arg)
     return 0;
 }
 
+void
+fio_watch_settle(fio_watch *watch)
+{
+    if (FIO_UNLIKELY(watch->refused)) {
+        watch->refused = false;
+        fio_list_remove(&watch->link);
+    }
+}
+
 /* Tells the kernel of all changes; true if some have to be tried again soon. */
 static bool
-watches_apply(struct fio_watches *watches)
+watches_apply(FioLoop *loop)
 {
+    struct fio_watches *watches = loop->watches;
     fio_node again;
     fio_list_init(&again);
     while (!fio_list_is_empty(&watches->changed)) {
         fio_watch *watch = FIO_CONTAINER_OF(watches->changed.next, fio_watch, link);
+        watch->refused = false;
         int err = watch_apply(watch);
         if (err == -ENOMEM || err == -ENOSPC) {
             fio_list_append(&again, &watch->link);
         }
         else if (err < 0) {
+            if (FIO_UNLIKELY(loop->found != NULL)) {
+                watch->refused = true; /* told of in every poll */
+                fio_list_append(&again, &watch->link);
+            }
             fio_watch_happened(watch, watch->events); /* the owner's next call meets the errno */
         }
     }
@@ -500,7 +515,7 @@ fio_watches_poll(FioLoop *loop, int milliseconds)
     if (FIO_UNLIKELY(watches->inherited > 0)) {
         watches_inherit(watches, milliseconds);
     }
-    if (!fio_list_is_empty(&watches->changed) && watches_apply(watches)) {
+    if (!fio_list_is_empty(&watches->changed) && watches_apply(loop)) {
         milliseconds = watch_wait_at_most(milliseconds, WATCH_RETRY);
     }
     bool found = loop->found != NULL && PyList_GET_SIZE(loop->found) > 0;

@@ -210,6 +210,11 @@ watch_match(fio_watch *watch, void *arg)
     return 0;
 }
 
+void
+fio_watch_settle(fio_watch *Py_UNUSED(watch))
+{
+}
+
 fio_watch *
 fio_watch_of(const FioLoop *loop, int fd)
 {

@@ -382,6 +382,29 @@ async def can_be_closed_after_a_refusal() -> bool:
     return closed
 
 
+async def hears_of_another_file_when_resumed() -> bool:
+    loop = asyncio.get_running_loop()
+    seen = []
+
+    class Reader(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            seen.append(data)
+
+    ours, theirs = socket.socketpair()
+    others = socket.socketpair()
+    with theirs, others[0], others[1]:
+        transport, _ = await loop.create_connection(Reader, sock=ours)
+        await asyncio.sleep(0)
+        os.dup2(others[0].fileno(), ours.fileno())
+        others[1].send(b"x")
+        transport.pause_reading()
+        transport.resume_reading()
+        await asyncio.sleep(0.001)
+        transport.abort()
+        await asyncio.sleep(0)
+    return bool(seen)
+
+
 async def abort_of_a_closed_pipe() -> str:
     ours, theirs = os.pipe()
     with open(theirs, "wb", 0) as pipe:
@@ -683,6 +706,15 @@ DIFFERENCES = [
         can_be_closed_after_a_refusal,
         False,
         True,
+    ),
+    Difference(
+        "Pauses of reading",
+        "cost no system calls where nothing came in meanwhile. asyncio's take the descriptor out "
+        "of the kernel's set and put it in again, so that it also hears of another file that "
+        "``dup2()`` has put there; ours does so once the transport waits for something else.",
+        hears_of_another_file_when_resumed,
+        True,
+        False,
     ),
     Difference(
         "After the end",

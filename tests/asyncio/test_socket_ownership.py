@@ -10,6 +10,7 @@ import logging
 import socket
 import sys
 import tempfile
+import warnings
 import weakref
 
 import pytest
@@ -205,6 +206,25 @@ def test_a_second_transport_takes_a_socket_over(run):
             second.close()
             assert await protocol.lost is None
             first.abort()
+            await asyncio.sleep(0)
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio refuses it from 3.12 on")
+def test_a_transport_that_lost_its_socket_is_kept_by_nobody(run):
+    async def main():
+        ours, peer = socket.socketpair()
+        with peer:
+            first, _ = await transport_of(ours)
+            second, _ = await transport_of(ours)
+            alive = weakref.ref(first)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                del first, _
+                gc.collect()
+                assert alive() is None
+            second.abort()
             await asyncio.sleep(0)
 
     run(main())

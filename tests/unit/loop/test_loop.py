@@ -1,5 +1,6 @@
 """The turn (csrc/loop/loop.c) and the Loop type (csrc/loop/py_loop.c)."""
 
+import asyncio
 import gc
 import os
 import resource
@@ -126,3 +127,35 @@ def test_base_type_alone_closes():
     assert loop._ready == []
     with pytest.raises(TypeError):
         _core.Loop(1)
+
+
+def test_what_epoll_refuses_can_be_kept_back():
+    """A program's own select() hears of it until it hands it over."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        seen = []
+        original = loop._selector.select
+
+        def select(timeout):
+            found = original(0)
+            seen.append([key.fd for key, _ in found])
+            return found if len(seen) > 5 else [item for item in found if item[0].fd != fd]
+
+        class Reader(asyncio.Protocol):
+            def eof_received(self):
+                ended.set_result(None)
+
+        with open("/dev/null", "rb", 0) as device:
+            fd = device.fileno()
+            loop._selector.select = select
+            transport, _ = await loop.connect_read_pipe(Reader, device)
+            await ended
+            del loop._selector.select
+            assert all(fd in found for found in seen[3:6])
+            transport.close()
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=fastaio.new_event_loop) as runner:
+        runner.run(main())
