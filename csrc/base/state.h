@@ -264,7 +264,9 @@
 
 /* Objects that their users make and set; NULL before. */
 #define FIO_STATE_OBJECTS(X) \
+    X(clock_module)          \
     X(clock_names)           \
+    X(clock_user_names)      \
     X(file_cache)            \
     X(json_encoder)          \
     X(json_markers)          \
@@ -299,10 +301,11 @@ typedef struct {
     FIO_STATE_POOLS(X)
 #undef X
 #if FIO_DICT_WATCHERS
-    atomic_bool clock_touched; /* loop/clock.h: the time module has changed */
+    atomic_bool clock_touched; /* loop/clock.h: the time module may have changed, or be another */
     int clock_watcher;
 #else
-    uint64_t clock_version; /* of the time module's names when they were looked at */
+    uint64_t clock_version;      /* of the time module's names when they were looked at */
+    uint64_t clock_user_version; /* of asyncio.base_events' */
 #endif
     unsigned int handle_version; /* loop/overrides.h: of asyncio.TimerHandle when looked at */
     bool foreign_handles;        /* its _run(), or that of Handle, is not asyncio's */

@@ -1,6 +1,7 @@
 /* time.monotonic() replaced: freezegun and others put their own function into the time module, also
- * in the middle of a run. A dict tells when it is changed: up to Python 3.11 by its version, from
- * 3.12 on by calling whoever watches it. So nothing is looked up as long as nobody does. */
+ * in the middle of a run; or another module into asyncio.base_events. A dict tells when it is
+ * changed: up to Python 3.11 by its version, from 3.12 on by calling whoever watches it. So nothing
+ * is looked up as long as nobody does. */
 
 #include "loop/clock.h"
 
@@ -26,7 +27,8 @@ clock_on_change(PyDict_WatchEvent Py_UNUSED(event), PyObject *Py_UNUSED(names), 
                 PyObject *Py_UNUSED(value))
 {
     bool other = key != NULL && PyUnicode_Check(key)
-                 && PyUnicode_CompareWithASCIIString(key, "monotonic") != 0;
+                 && PyUnicode_CompareWithASCIIString(key, "monotonic") != 0
+                 && PyUnicode_CompareWithASCIIString(key, "time") != 0;
     if (!other) {
         PyObject *raised = PyErr_GetRaisedException(); /* by whom the dict is changed for */
         fio_state *st = clock_state();
@@ -42,7 +44,8 @@ static void
 clock_watch(fio_state *st)
 {
     st->clock_watcher = PyDict_AddWatcher(clock_on_change);
-    if (st->clock_watcher < 0 || PyDict_Watch(st->clock_watcher, st->clock_names) < 0) {
+    if (st->clock_watcher < 0 || PyDict_Watch(st->clock_watcher, st->clock_names) < 0
+        || PyDict_Watch(st->clock_watcher, st->clock_user_names) < 0) {
         PyErr_Clear(); /* all are taken: it is looked at the beginning of a run */
     }
 }
@@ -50,8 +53,9 @@ clock_watch(fio_state *st)
 void
 fio_clock_end(fio_state *st)
 {
-    if (st->clock_names != NULL && st->clock_watcher >= 0) {
+    if (st->clock_user_names != NULL && st->clock_watcher >= 0) {
         if (PyDict_Unwatch(st->clock_watcher, st->clock_names) < 0
+            || PyDict_Unwatch(st->clock_watcher, st->clock_user_names) < 0
             || PyDict_ClearWatcher(st->clock_watcher) < 0) {
             PyErr_Clear();
         }
@@ -81,6 +85,7 @@ static void
 clock_settle(fio_state *st, bool touched)
 {
     st->clock_version = touched ? 0 : ((PyDictObject *)st->clock_names)->ma_version_tag;
+    st->clock_user_version = ((PyDictObject *)st->clock_user_names)->ma_version_tag;
 }
 
 #endif
@@ -88,13 +93,14 @@ clock_settle(fio_state *st, bool touched)
 int
 fio_clock_setup(fio_state *st)
 {
-    PyObject *time = PyImport_ImportModule("time");
-    if (time == NULL) {
-        return -1;
+    st->clock_module = PyImport_ImportModule("time");
+    PyObject *user = PyImport_ImportModule("asyncio.base_events");
+    if (st->clock_module != NULL && user != NULL) {
+        st->clock_names = Py_XNewRef(PyModule_GetDict(st->clock_module));
+        st->clock_user_names = Py_XNewRef(PyModule_GetDict(user));
     }
-    st->clock_names = Py_XNewRef(PyModule_GetDict(time));
-    Py_DECREF(time);
-    if (st->clock_names == NULL) {
+    Py_XDECREF(user);
+    if (st->clock_names == NULL || st->clock_user_names == NULL) {
         return -1;
     }
     clock_settle(st, true);
@@ -108,7 +114,8 @@ fio_clock_look(fio_state *st)
     clock_settle(st, false);
     PyObject *now = PyDict_GetItemWithError(st->clock_names, st->str_monotonic);
     bool ours = now != NULL && PyCFunction_Check(now)
-                && strcmp(((PyCFunctionObject *)now)->m_ml->ml_name, "monotonic") == 0;
+                && strcmp(((PyCFunctionObject *)now)->m_ml->ml_name, "monotonic") == 0
+                && PyDict_GetItemWithError(st->clock_user_names, st->str_time) == st->clock_module;
     PyErr_Clear();
     if (!ours) {
         clock_settle(st, true);

@@ -473,6 +473,37 @@ def test_monotonic_replaced_for_a_while(run):
     run(main())
 
 
+def test_the_module_replaced_that_asyncio_asks(run):
+    """asyncio.base_events.time is another object for a while."""
+
+    class Clock:
+        now = 5000.0
+
+        def __getattr__(self, name):
+            return getattr(time, name)
+
+        def monotonic(self):
+            return self.now
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        clock = Clock()
+        seen = []
+        with mock.patch("asyncio.base_events.time", clock):
+            assert loop.time() == 5000.0
+            handle = loop.call_later(60, seen.append, "fired")
+            assert handle.when() == 5060.0
+            await asyncio.sleep(0)
+            assert seen == []
+            clock.now += 61
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert seen == ["fired"]
+        assert abs(loop.time() - time.monotonic()) < 1
+
+    run(main())
+
+
 def test_monotonic_replaced_before_a_run(loop):
     original = time.monotonic
     with mock.patch("time.monotonic", lambda: original() + 1000):
