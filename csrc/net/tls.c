@@ -4,6 +4,8 @@
 
 #include "net/tls.h"
 
+#include "net/transport.h"
+
 /* One TLS record carries at most this much; larger reads go into one object record by record. */
 #define TLS_RECORD_SIZE (16 * 1024)
 
@@ -515,6 +517,26 @@ tls_delivers(const FioTLS *self)
     return tls_in_state(self, self->st->tls_WRAPPED) || tls_in_state(self, self->st->tls_FLUSHING);
 }
 
+/* There is more than the buffer took, and the call that is to come may run the loop, which knows of
+ * what is in the kernel only: has it read on then. */
+static int
+tls_read_on(FioTLS *self)
+{
+    if (self->carrier == NULL || !((FioTransport *)self->carrier)->stream.loop->allows_nested) {
+        return 0;
+    }
+    Py_ssize_t waiting = fio_tls_waiting(self);
+    if (waiting <= 0) {
+        return waiting < 0 ? -1 : 0;
+    }
+    PyObject *method = PyObject_GetAttrString((PyObject *)self, "_do_read");
+    FioLoop *loop = ((FioTransport *)self->carrier)->stream.loop;
+    PyObject *handle = method == NULL ? NULL : fio_loop_call_soon(loop, method, NULL, NULL);
+    Py_XDECREF(method);
+    Py_XDECREF(handle);
+    return handle == NULL ? -1 : 0;
+}
+
 static int
 tls_read_buffered(FioTLS *self)
 {
@@ -533,6 +555,9 @@ tls_read_buffered(FioTLS *self)
         PyObject *buffer = PyObject_CallMethod(protocol, "get_buffer", "n", waiting);
         Py_ssize_t size = buffer == NULL ? -1 : tls_fill(self, buffer, &closed, &full);
         Py_XDECREF(buffer);
+        if (size > 0 && full && !closed && tls_read_on(self) < 0) {
+            size = -1;
+        }
         PyObject *none = Py_NewRef(Py_None);
         if (size > 0) {
             Py_SETREF(none, PyObject_CallMethod(protocol, "buffer_updated", "n", size));
