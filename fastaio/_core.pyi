@@ -142,10 +142,18 @@ class Loop:
     def _chain_future(self, source: concurrent.futures.Future[_T], /) -> asyncio.Future[_T]: ...
     def _ensure_fd_no_transport(self, fd: _File, /) -> None: ...
     def _add_reader(
-        self, fd: _File, callback: Callable[..., object], *args: Any
+        self,
+        fd: _File,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
     ) -> asyncio.Handle: ...
     def _add_writer(
-        self, fd: _File, callback: Callable[..., object], *args: Any
+        self,
+        fd: _File,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
     ) -> asyncio.Handle: ...
     def _remove_reader(self, fd: _File, /) -> bool: ...
     def _remove_writer(self, fd: _File, /) -> bool: ...

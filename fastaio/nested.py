@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from asyncio import events, tasks
 from asyncio.base_events import _run_until_complete_cb  # type: ignore[attr-defined]
@@ -41,16 +42,17 @@ def is_nested(loop: Loop) -> bool:
     return loop._allows_nested and events._get_running_loop() is loop
 
 
-if sys.version_info >= (3, 14):
-    _swap_current_task: Any = tasks._swap_current_task  # type: ignore[attr-defined]
-else:
-    # The function of 3.12 and 3.13 takes no task away where there is none.
-    def _swap_current_task(loop: Loop, task: Any) -> Any:
-        current: dict[Any, Any] = tasks._current_tasks  # type: ignore[attr-defined]
-        previous = current.pop(loop, None)
-        if task is not None:
-            current[loop] = task
-        return previous
+def _swap_current_tasks(loop: Loop, found: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Exchange what asyncio.current_task() finds: a task in C, and one in Python beside it, which
+    is known elsewhere from 3.14 on.
+    """
+    current: dict[Any, Any] = tasks._current_tasks  # type: ignore[attr-defined]
+    in_c, in_python = None, current.pop(loop, None)
+    if sys.version_info >= (3, 14):
+        in_c = tasks._swap_current_task(loop, found[0])  # type: ignore[attr-defined]
+    if found[1] is not None:
+        current[loop] = found[1]
+    return in_c, in_python
 
 
 def _outermost(loop: Loop) -> list[asyncio.Future[Any]]:
@@ -83,11 +85,11 @@ class _Turns:
 
     def __enter__(self) -> _Turns:
         self.handle = self.loop._current_handle
-        self.task = _swap_current_task(self.loop, None)
+        self.tasks = _swap_current_tasks(self.loop, (None, None))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _swap_current_task(self.loop, self.task)
+        _swap_current_tasks(self.loop, self.tasks)
         self.loop._current_handle = self.handle
         if self.for_outermost:
             self.loop.stop()
@@ -146,14 +148,28 @@ def _complete(loop: Loop, future: asyncio.Future[Any]) -> None:
         raise RuntimeError("Event loop stopped before Future completed.")
 
 
+def _coroutine_of(main: Any) -> Coroutine[Any, Any, Any]:
+    """What asyncio.Runner.run() makes a task of (asyncio: runners.run)."""
+    if asyncio.iscoroutine(main):
+        return main
+    if sys.version_info < (3, 14):
+        raise ValueError(f"a coroutine was expected, got {main!r}")
+    if not inspect.isawaitable(main):
+        raise TypeError("An asyncio.Future, a coroutine or an awaitable is required")
+
+    async def wait() -> Any:
+        return await main
+
+    return wait()
+
+
 def run(loop: Loop, main: Coroutine[Any, Any, T], debug: bool | None) -> T:
     """``fastaio.run(main)`` inside a run of the loop."""
-    if not asyncio.iscoroutine(main):
-        raise ValueError(f"a coroutine was expected, got {main!r}")
+    coroutine = _coroutine_of(main)
     before = loop.get_debug()
     if debug is not None:
         loop.set_debug(debug)
-    task = loop.create_task(main)
+    task = loop.create_task(coroutine)
     try:
         result: T = run_until_complete(loop, task)
         return result

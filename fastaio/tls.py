@@ -31,6 +31,7 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
 
     if TYPE_CHECKING:  # what type checkers do not know of SSLProtocol
         _state: _State
+        _incoming: ssl.MemoryBIO
         _conn_lost: int
 
         def _do_handshake(self) -> None: ...
@@ -118,6 +119,12 @@ async def start_tls(
     )
     # No data before connection_made().
     transport.pause_reading()
+    if settings.get("server_side") and isinstance(protocol, asyncio.StreamReaderProtocol):
+        reader: Any = protocol._stream_reader  # type: ignore[attr-defined]
+        if reader is not None:
+            # The client's first words may have come together with its request for TLS.
+            connection._incoming.write(reader._buffer)
+            reader._buffer.clear()
     transport.set_protocol(connection)
     steps = (
         loop.call_soon(connection.connection_made, transport),

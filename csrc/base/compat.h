@@ -5,6 +5,7 @@
  * file that asks for PY_VERSION_HEX or Py_GIL_DISABLED. */
 
 #include <Python.h>
+#include <stdbool.h>
 
 #if PY_VERSION_HEX < 0x030c0000
 /* 3.12: the raised exception as one normalised object. */
@@ -87,6 +88,13 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define FIO_WRITELINES_JOINS 0
 #endif
 
+/* 3.15: writelines() leaves out what is false, of whatever type. */
+#if PY_VERSION_HEX < 0x030f0000
+#define FIO_WRITELINES_SKIPS_FALSE 0
+#else
+#define FIO_WRITELINES_SKIPS_FALSE 1
+#endif
+
 /* 3.13: asyncio's Server keeps a set of its transports, so _attach() and _detach() are given one.
  */
 #if PY_VERSION_HEX < 0x030d0000
@@ -113,6 +121,21 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #else
 #define FIO_THREADSAFE_HANDLES 1
 #define FIO_THREADSAFE_HANDLE_NAME "_ThreadSafeHandle"
+#endif
+
+/* 3.13.12, 3.14.3: a result that comes in the loop's own thread is told at once, not a turn later.
+ */
+static inline bool
+fio_compat_tells_at_once(void)
+{
+    return Py_Version >= 0x030e0300 || (Py_Version >= 0x030d0c00 && Py_Version < 0x030e0000);
+}
+
+/* 3.15: futures of executors tell all at once by _get_snapshot(). */
+#if PY_VERSION_HEX < 0x030f0000
+#define FIO_EXECUTOR_SNAPSHOTS 0
+#else
+#define FIO_EXECUTOR_SNAPSHOTS 1
 #endif
 
 /* 3.13: a datagram transport sends empty messages, and counts a header for each in its buffer. */

@@ -82,6 +82,7 @@
     X(_flush)                 \
     X(_make_payload)          \
     X(_process_events)        \
+    X(_get_snapshot)          \
     X(_repr_info)             \
     X(_resume)                \
     X(_run_once)              \
@@ -214,6 +215,7 @@
     X(aio_extract_stack, "asyncio.format_helpers", "extract_stack")             \
     X(aio_get_extra_info, "asyncio.transports", "BaseTransport.get_extra_info") \
     X(aio_get_running_loop, "asyncio.events", "get_running_loop")               \
+    X(aio_get_running_or_none, "asyncio.events", "_get_running_loop")           \
     X(aio_logger, "asyncio.log", "logger")                                      \
     X(aio_tasks, "asyncio", "tasks")                                            \
     X(socket_accept, "socket", "socket.accept")                                 \

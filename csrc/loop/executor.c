@@ -18,6 +18,49 @@ executor_loop(PyObject *self)
     return (FioLoop *)PyTuple_GET_ITEM(self, 1);
 }
 
+/* What source has come to: 1 and *result; 0: it has none; -1: exception set. */
+#if FIO_EXECUTOR_SNAPSHOTS
+
+static int
+executor_result(fio_state *st, PyObject *source, PyObject **result)
+{
+    PyObject *snapshot = PyObject_CallMethodNoArgs(source, st->str__get_snapshot);
+    if (snapshot == NULL) {
+        return -1;
+    }
+    int usual = PyTuple_CheckExact(snapshot) && PyTuple_GET_SIZE(snapshot) == 4
+                && PyTuple_GET_ITEM(snapshot, 1) == Py_False /* cancelled */
+                && PyTuple_GET_ITEM(snapshot, 3) == Py_None; /* exception */
+    if (usual) {
+        *result = Py_NewRef(PyTuple_GET_ITEM(snapshot, 2));
+    }
+    Py_DECREF(snapshot);
+    return usual;
+}
+
+#else
+
+static int
+executor_result(fio_state *st, PyObject *source, PyObject **result)
+{
+    PyObject *exception = PyObject_CallMethodNoArgs(source, st->str_exception);
+    if (exception == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            return -1;
+        }
+        PyErr_Clear(); /* it was cancelled */
+        return 0;
+    }
+    Py_DECREF(exception);
+    if (exception != Py_None) {
+        return 0;
+    }
+    *result = PyObject_CallMethodNoArgs(source, st->str_result);
+    return *result == NULL ? -1 : 1;
+}
+
+#endif
+
 /* On the loop: source's result is destination's (asyncio: futures._copy_future_state, which is
  * called for everything else). */
 static PyObject *
@@ -29,27 +72,34 @@ executor_copy(PyObject *self, PyObject *source)
     if (cancelled != 0) {
         return cancelled < 0 ? NULL : Py_NewRef(Py_None);
     }
-    PyObject *exception = PyObject_CallMethodNoArgs(source, st->str_exception);
-    bool failed = exception != Py_None;
-    Py_XDECREF(exception);
-    if (exception == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
+    PyObject *result = NULL;
+    int usual = executor_result(st, source, &result);
+    if (usual < 0) {
         return NULL; /* a signal's handler in its lock */
     }
-    if (failed) {
-        PyErr_Clear(); /* it was cancelled */
+    if (usual == 0) {
         PyObject *copy = fio_lazy_aio_copy_future_state(st);
         return copy == NULL ? NULL : PyObject_CallFunctionObjArgs(copy, source, destination, NULL);
     }
-    PyObject *result = PyObject_CallMethodNoArgs(source, st->str_result);
-    PyObject *none = NULL;
-    if (result != NULL) {
-        none = PyObject_CallMethodOneArg(destination, st->str_set_result, result);
-        Py_DECREF(result);
-    }
+    PyObject *none = PyObject_CallMethodOneArg(destination, st->str_set_result, result);
+    Py_DECREF(result);
     return none;
 }
 
 static PyMethodDef executor_copy_def = {"_set_state", executor_copy, METH_O, NULL};
+
+/* Whether this is the thread that runs the loop, and such a result need not cross over to it; -1:
+ * exception set. */
+static int
+executor_is_home(FioLoop *loop)
+{
+    if (!fio_compat_tells_at_once()) {
+        return 0;
+    }
+    PyObject *running = PyObject_CallNoArgs(loop->st->aio_get_running_or_none);
+    Py_XDECREF(running);
+    return running == NULL ? -1 : running == (PyObject *)loop;
+}
 
 /* In the executor's thread: source is done (asyncio: _chain_future._call_set_state). */
 static PyObject *
@@ -58,6 +108,10 @@ executor_done(PyObject *self, PyObject *source)
     FioLoop *loop = executor_loop(self);
     if (loop->closed) {
         Py_RETURN_NONE; /* nobody waits any more */
+    }
+    int home = executor_is_home(loop);
+    if (home != 0) {
+        return home < 0 ? NULL : executor_copy(self, source);
     }
     PyObject *copy = PyCFunction_New(&executor_copy_def, self);
     if (copy == NULL) {

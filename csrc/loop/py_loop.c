@@ -603,9 +603,9 @@ FIO_NO_ARGUMENTS(static, fio_schedule_create_future, FioLoop, fio_loop_refuse, "
 
 static PyMethodDef loop_methods[] = {
     {"_add_callback", (PyCFunction)fio_schedule_add_callback, METH_O, loop_add_callback_doc},
-    {"_add_reader", FIO_METHOD(fio_readers_add_reader_unchecked), METH_FASTCALL,
+    {"_add_reader", FIO_METHOD(fio_readers_add_reader_unchecked), METH_FASTCALL | METH_KEYWORDS,
      loop_add_reader_doc},
-    {"_add_writer", FIO_METHOD(fio_readers_add_writer_unchecked), METH_FASTCALL,
+    {"_add_writer", FIO_METHOD(fio_readers_add_writer_unchecked), METH_FASTCALL | METH_KEYWORDS,
      loop_add_writer_doc},
     {"_after_fork", (PyCFunction)fio_fork_child, METH_NOARGS, loop_after_fork_doc},
     {"_before_fork", (PyCFunction)fio_fork_before, METH_NOARGS, loop_before_fork_doc},

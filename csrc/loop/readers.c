@@ -28,6 +28,7 @@ typedef struct {
 
 static const char *const readers_add_names[] = {"fd", "callback", NULL};
 static const char *const readers_remove_names[] = {"fd", NULL};
+static const char *const readers_context_names[] = {"context", NULL};
 
 static const readers_side reading_side = {
     .add = {"add_reader", readers_add_names, 2, 2},
@@ -349,12 +350,18 @@ readers_register(FioLoop *loop, PyObject *file, FioHandle *handle, const readers
 }
 
 static PyObject *
-readers_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, const readers_side *side)
+readers_add(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *context,
+            const readers_side *side)
 {
     if (fio_loop_check_closed(loop) < 0) {
         return NULL;
     }
-    const fio_call call = {.callback = args[1], .args = args + 2, .nargs = nargs - 2};
+    const fio_call call = {
+        .callback = args[1],
+        .args = args + 2,
+        .nargs = nargs - 2,
+        .context = context,
+    };
     PyObject *handle = fio_handle_new(loop, &call);
     if (handle == NULL) {
         return NULL;
@@ -382,7 +389,7 @@ readers_add_checked(FioLoop *loop, const readers_side *side, PyObject *const *ar
     if (readers_check_free(loop, args[0]) < 0) {
         return NULL;
     }
-    PyObject *handle = readers_add(loop, args, nargs, side);
+    PyObject *handle = readers_add(loop, args, nargs, NULL, side);
     if (handle == NULL) {
         return NULL;
     }
@@ -390,14 +397,23 @@ readers_add_checked(FioLoop *loop, const readers_side *side, PyObject *const *ar
     Py_RETURN_NONE;
 }
 
+/* asyncio's own transports give the context of theirs by name, from Python 3.15 on. */
 static PyObject *
 readers_add_unchecked(FioLoop *loop, const readers_side *side, PyObject *const *args,
-                      Py_ssize_t nargs)
+                      Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *context = NULL;
     if (nargs < 2) {
-        return fio_loop_refuse(loop, side->add_unchecked, args, nargs, NULL);
+        return fio_loop_refuse(loop, side->add_unchecked, args, nargs, kwnames);
     }
-    return readers_add(loop, args, nargs, side);
+    if (kwnames != NULL) {
+        const fio_params params = {side->add_unchecked, readers_context_names, 0, 0};
+        if (fio_args_parse(&params, args + nargs, 0, kwnames, &context) < 0) {
+            return NULL;
+        }
+        context = context == Py_None ? NULL : context;
+    }
+    return readers_add(loop, args, nargs, context, side);
 }
 
 PyObject *
@@ -413,15 +429,17 @@ fio_readers_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs, P
 }
 
 PyObject *
-fio_readers_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+fio_readers_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames)
 {
-    return readers_add_unchecked(loop, &reading_side, args, nargs);
+    return readers_add_unchecked(loop, &reading_side, args, nargs, kwnames);
 }
 
 PyObject *
-fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
+fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames)
 {
-    return readers_add_unchecked(loop, &writing_side, args, nargs);
+    return readers_add_unchecked(loop, &writing_side, args, nargs, kwnames);
 }
 
 /* (fd, events, file, reader, writer) of a watch. */

@@ -11,8 +11,10 @@ PyObject *fio_readers_add_reader(FioLoop *loop, PyObject *const *args, Py_ssize_
 PyObject *fio_readers_add_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
                                  PyObject *kwnames);
 /* METH_FASTCALL: (fd, callback, *args) for asyncio's own code; return the Handle. */
-PyObject *fio_readers_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
-PyObject *fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs);
+PyObject *fio_readers_add_reader_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                                           PyObject *kwnames);
+PyObject *fio_readers_add_writer_unchecked(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,
+                                           PyObject *kwnames);
 
 /* METH_FASTCALL | METH_KEYWORDS: (fd). True if there was one. */
 PyObject *fio_readers_remove_reader(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs,

@@ -153,6 +153,21 @@ lines_refused(PyObject *lines)
     return NULL;
 }
 
+static PyObject *
+line_snapshot(PyObject *piece)
+{
+    if (FIO_WRITELINES_SKIPS_FALSE) {
+        int some = PyObject_IsTrue(piece);
+        if (some <= 0) {
+            return some < 0 ? NULL : PyBytes_FromStringAndSize(NULL, 0);
+        }
+    }
+    PyObject *view = PyMemoryView_FromObject(piece);
+    PyObject *copy = view == NULL ? NULL : PyBytes_FromObject(view);
+    Py_XDECREF(view);
+    return copy;
+}
+
 /* The pieces of writelines() as bytes objects or such that do not change, empty ones left out:
  * all are looked at before the first is queued. */
 static PyObject *
@@ -167,9 +182,7 @@ lines_snapshot(PyObject *lines)
         if (PyBytes_Check(piece)) {
             continue;
         }
-        PyObject *view = PyMemoryView_FromObject(piece);
-        PyObject *copy = view == NULL ? NULL : PyBytes_FromObject(view);
-        Py_XDECREF(view);
+        PyObject *copy = line_snapshot(piece);
         if (copy == NULL) {
             PyObject *refused = lines_refused(pieces);
             Py_DECREF(pieces);

@@ -11,6 +11,8 @@ import threading
 
 import pytest
 
+import fastaio
+
 
 class Notes(asyncio.Protocol):
     def __init__(self):
@@ -82,11 +84,18 @@ def test_a_released_view_is_the_callers_mistake(run):
     run(main())
 
 
+def skip_where_lines_are_left():
+    if sys.version_info >= (3, 15) and not isinstance(asyncio.get_running_loop(), fastaio.Loop):
+        pytest.skip("asyncio 3.15 keeps the lines before the mistake, and waits for ever to send")
+
+
 @pytest.mark.parametrize("lines", [["text"], [b"x", 1], None, 7, (), iter([])], ids=repr)
 def test_writelines_mistakes(run, lines):
     """In the words of each version, and none where it does not mind."""
 
     async def main():
+        if lines == [b"x", 1]:
+            skip_where_lines_are_left()
         transport, protocol, peer = await connected()
         with peer:
             if sys.version_info >= (3, 12) and not lines:
@@ -113,12 +122,28 @@ def test_what_an_iterable_raises_comes_out_of_writelines(run):
         raise TypeError("of the iterable")
 
     async def main():
+        skip_where_lines_are_left()
         transport, protocol, peer = await connected()
         with peer:
             with pytest.raises(TypeError, match="of the iterable"):
                 transport.writelines(lines())
             transport.close()
             await protocol.lost
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="a mistake before 3.15")
+def test_writelines_leaves_out_what_is_empty(run):
+    async def main():
+        transport, protocol, peer = await connected()
+        with peer:
+            transport.writelines([b"x", None, "", b"", 0, b"y"])
+            transport.writelines(iter([None]))
+            assert transport.get_write_buffer_size() == 0
+            transport.close()
+            await protocol.lost
+            assert peer.recv(10) == b"xy"
 
     run(main())
 

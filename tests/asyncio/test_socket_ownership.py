@@ -173,7 +173,8 @@ def test_a_socket_of_another_transport_is_refused(run):
             transport.write(b"x")
             transport.close()
             await protocol.lost
-            assert peer.recv(1) == b"x"
+            # From 3.15 on, a socket that gets no transport is closed, also where it has one.
+            assert peer.recv(1) == (b"x" if sys.version_info < (3, 15) else b"")
 
     run(main())
 

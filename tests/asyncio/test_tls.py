@@ -3,9 +3,12 @@
 import asyncio
 import contextvars
 import ssl
+import sys
 
 import pytest
 import trustme
+
+import fastaio
 
 
 @pytest.fixture(scope="session")
@@ -313,6 +316,43 @@ def test_start_tls(run, server_context, client_context):
         await writer.start_tls(client_context, server_hostname="localhost")
         writer.write(b"secret")
         assert await reader.readexactly(6) == b"secret"
+        await close(writer, server)
+
+    run(main())
+
+
+def test_start_tls_of_what_was_read_already(run, server_context, client_context):
+    """The client's first words of TLS come together with its request for it."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        mended = sys.version_info >= (3, 14, 4) or (3, 13, 13) <= sys.version_info < (3, 14)
+        if not mended and not isinstance(loop, fastaio.Loop):
+            pytest.skip("asyncio before 3.13.13 and 3.14.4 leaves them in the reader")
+
+        async def upgrade(reader, writer):
+            assert await reader.readline() == b"STARTTLS\n"
+            await writer.start_tls(server_context)
+            await echo(reader, writer)
+
+        server = await asyncio.start_server(upgrade, "127.0.0.1", 0)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+        async def tell(method, *args):
+            while True:
+                try:
+                    return method(*args)
+                except ssl.SSLWantReadError:
+                    if outgoing.pending:
+                        writer.write(outgoing.read())
+                    incoming.write(await reader.read(65536))
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        outgoing.write(b"STARTTLS\n")
+        await tell(tls.do_handshake)
+        tls.write(b"secret")
+        assert await tell(tls.read, 6) == b"secret"
         await close(writer, server)
 
     run(main())

@@ -211,8 +211,13 @@ def test_fastaio_run(loop):
 
         assert fastaio.run(debugged(), debug=True)
         assert not loop.get_debug()
-        with pytest.raises(ValueError, match="a coroutine was expected"):
-            fastaio.run(3)
+        if sys.version_info < (3, 14):
+            with pytest.raises(ValueError, match="a coroutine was expected"):
+                fastaio.run(3)
+        else:
+            with pytest.raises(TypeError, match="a coroutine or an awaitable is required"):
+                fastaio.run(3)
+            assert fastaio.run(asyncio.ensure_future(nap(5))) == 5
 
     loop.run_until_complete(main())
 
