@@ -113,6 +113,9 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #define FIO_CURRENT_TASKS_NAME "_swap_current_task"
 #endif
 
+/* 3.14: a task takes steps only where its loop is the running one, as none is in a forked child. */
+#define FIO_TASKS_ASK_FOR_LOOP (PY_VERSION_HEX >= 0x030e0000)
+
 /* 3.14: what call_soon_threadsafe() returns is of a class of its own, whose cancel() and
  * cancelled() wait where another thread is running the callback. */
 #if PY_VERSION_HEX < 0x030e0000

@@ -216,6 +216,7 @@
     X(aio_get_extra_info, "asyncio.transports", "BaseTransport.get_extra_info") \
     X(aio_get_running_loop, "asyncio.events", "get_running_loop")               \
     X(aio_get_running_or_none, "asyncio.events", "_get_running_loop")           \
+    X(aio_set_running_loop, "asyncio.events", "_set_running_loop")              \
     X(aio_logger, "asyncio.log", "logger")                                      \
     X(aio_tasks, "asyncio", "tasks")                                            \
     X(socket_accept, "socket", "socket.accept")                                 \

@@ -5,6 +5,7 @@
 #include "loop/fork.h"
 
 #include "base/errors.h"
+#include "loop/ready.h"
 #include "loop/report.h"
 #include "loop/resolver.h"
 #include "loop/signal.h"
@@ -20,6 +21,44 @@ fio_fork_before(FioLoop *loop, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
+/* The child has come back to the loop: it is the running one again, for the steps of tasks. */
+static void
+fork_returned(fio_deferred *deferred)
+{
+    FioLoop *loop = FIO_CONTAINER_OF(deferred, FioLoop, forked);
+    PyObject *running = PyObject_CallNoArgs(loop->st->aio_get_running_or_none);
+    PyObject *none = running == Py_None
+                         ? PyObject_CallOneArg(loop->st->aio_set_running_loop, (PyObject *)loop)
+                         : Py_XNewRef(running);
+    Py_XDECREF(running);
+    if (none == NULL) {
+        fio_report_fatal(loop);
+    }
+    Py_XDECREF(none);
+}
+
+bool
+fio_fork_excuses(const FioLoop *loop)
+{
+    if (!loop->forked.queued || !PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+        return false;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *text = PyObject_Str(exc);
+    PyObject *end = PyUnicode_FromString(" is not the running loop");
+    if (text != NULL && end != NULL && PyUnicode_Tailmatch(text, end, 0, PY_SSIZE_T_MAX, 1) == 1) {
+        Py_SETREF(exc, PyException_GetContext(exc));
+    }
+    PyErr_Clear();
+    Py_XDECREF(end);
+    Py_XDECREF(text);
+    if (exc == NULL) {
+        return true;
+    }
+    PyErr_SetRaisedException(exc);
+    return false;
+}
+
 static int
 fork_renew(FioLoop *loop)
 {
@@ -31,6 +70,12 @@ fork_renew(FioLoop *loop)
     }
     loop->left_behind = loop->running;
     fio_resolver_fork(loop);
+    if (FIO_TASKS_ASK_FOR_LOOP && loop->thread_id == PyThread_get_thread_ident()) {
+        loop->forked.run = fork_returned;
+        if (fio_ready_defer_first(loop, &loop->forked) < 0) {
+            return -1;
+        }
+    }
     fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);
     if (fio_watches_fork(loop, loop->thread_id != 0) < 0) {

@@ -117,6 +117,7 @@ struct FioLoop {
     unsigned int unpolled_turns;   /* since the last poll */
     Py_ssize_t heard;              /* watches that want events a program can tell the time of */
     fio_metrics metrics;
+    fio_deferred forked; /* queued in a forked child while the parent's step is under way */
     bool debug;
     bool running;
     bool stopping;

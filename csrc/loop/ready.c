@@ -169,6 +169,24 @@ fio_loop_defer(FioLoop *loop, fio_deferred *deferred)
     return 0;
 }
 
+int
+fio_ready_defer_first(FioLoop *loop, fio_deferred *deferred)
+{
+    fio_ready_ring *ring = &loop->ready;
+    if (deferred->queued) {
+        return 0;
+    }
+    if (fio_ready_reserve(ring, 1) < 0) {
+        return -1;
+    }
+    ring->head--;
+    ring->count++;
+    ring->items[ring->head & (ring->capacity - 1)] = (uintptr_t)deferred | READY_DEFERRED;
+    deferred->position = ring->head;
+    deferred->queued = true;
+    return 0;
+}
+
 void
 fio_loop_undefer(FioLoop *loop, fio_deferred *deferred)
 {

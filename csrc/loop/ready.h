@@ -34,6 +34,9 @@ fio_ready_push(fio_ready_ring *ring, uintptr_t item)
     return 0;
 }
 
+/* fio_loop_defer() in front of all other entries. */
+FIO_MUST_CHECK int fio_ready_defer_first(FioLoop *loop, fio_deferred *deferred);
+
 /* Makes a Handle of `call` and puts it into the ring. */
 FIO_MUST_CHECK PyObject *fio_ready_call(FioLoop *loop, const fio_call *call);
 

@@ -4,6 +4,8 @@
 
 #include "loop/report.h"
 
+#include "loop/fork.h"
+
 void
 fio_report_fatal(FioLoop *loop)
 {
@@ -105,6 +107,9 @@ fio_report_handle(FioHandle *handle)
 {
     FioLoop *loop = handle->loop;
     assert(PyErr_Occurred());
+    if (fio_fork_excuses(loop)) {
+        return;
+    }
     if (report_is_fatal()) {
         fio_report_fatal(loop);
         return;

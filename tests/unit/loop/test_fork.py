@@ -88,6 +88,8 @@ ENDS = {
             turned = loop.create_future()
             loop.call_soon(turned.set_result, None)
             await turned
+        again = loop if sys.version_info >= (3, 14) else None
+        assert asyncio._get_running_loop() is again
         sys.exit(7)
     """,
     "collected": """
