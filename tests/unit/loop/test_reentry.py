@@ -332,7 +332,8 @@ def test_what_the_collector_has_cleared_can_be_used(loop):
     kind = type(loop._new_handle(int))
 
     def find(*args, **keywords):
-        found.extend(each for each in gc.get_objects() if type(each) is kind)
+        handles = [each for each in gc.get_objects() if type(each) is kind]
+        found.extend(each for each in handles if each._loop is loop)
 
     def make():
         unclosed = _socket.socket()
