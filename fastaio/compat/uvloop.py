@@ -6,11 +6,45 @@ imports uvloop. ``python -m fastaio.compat.uvloop SCRIPT [ARGUMENTS]`` does so a
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 import sys
+from collections.abc import Awaitable, Callable
+from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any, TypeVar
 
 import fastaio
+
+T = TypeVar("T")
+
+
+def run(
+    main: Awaitable[T],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = fastaio.new_event_loop,
+    debug: bool | None = None,
+    **run_kwargs: Any,
+) -> T:
+    """``uvloop.run()``, which takes a factory, further arguments of a Runner, and any awaitable."""
+
+    async def awaited() -> T:
+        if not isinstance(asyncio.get_running_loop(), fastaio.Loop):
+            raise TypeError("uvloop.run() uses a non-uvloop event loop")
+        return await main
+
+    if asyncio._get_running_loop() is not None:
+        return fastaio.run(main, debug=debug)  # type: ignore[arg-type]
+    with asyncio.Runner(debug=debug, loop_factory=loop_factory, **run_kwargs) as runner:
+        return runner.run(awaited())
+
+
+def _module(name: str, doc: str, *, package: bool) -> ModuleType:
+    """An empty module that importlib.util.find_spec() finds, as it would an imported one."""
+    module = ModuleType(name, doc)
+    module.__spec__ = ModuleSpec(name, None, is_package=package)
+    sys.modules[name] = module
+    return module
 
 
 def install() -> ModuleType:
@@ -24,22 +58,21 @@ def install() -> ModuleType:
         if getattr(present, "__fastaio__", False):
             return present
         raise RuntimeError("uvloop is imported already: call fastaio.compat.uvloop.install() first")
-    module = ModuleType("uvloop", "fastaio's event loop under uvloop's name.")
+    module = _module("uvloop", "fastaio's event loop under uvloop's name.", package=True)
     module.__dict__.update(
         __fastaio__=True,
         __version__=fastaio.__version__,
+        __all__=["EventLoopPolicy", "install", "new_event_loop", "run"],
         __path__=[],
         Loop=fastaio.Loop,
         EventLoopPolicy=fastaio.EventLoopPolicy,
         install=fastaio.install,
         new_event_loop=fastaio.new_event_loop,
-        run=fastaio.run,
+        run=run,
     )
-    loop = ModuleType("uvloop.loop", "fastaio's Loop under uvloop's name.")
+    loop = _module("uvloop.loop", "fastaio's Loop under uvloop's name.", package=False)
     loop.__dict__.update(Loop=fastaio.Loop)
     module.__dict__.update(loop=loop)
-    sys.modules["uvloop"] = module
-    sys.modules["uvloop.loop"] = loop
     return module
 
 
