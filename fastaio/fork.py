@@ -32,12 +32,12 @@ def _before() -> None:
 
 
 def _in_child() -> None:
+    if sys.version_info < (3, 12):
+        _forget_wakeup()
     for loop in list(_loops):
         if not loop.is_closed():
             loop._after_fork()
             loop._forget_parent()
-    if sys.version_info < (3, 12):
-        _forget_wakeup()
 
 
 def _forget_wakeup() -> None:

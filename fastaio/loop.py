@@ -71,7 +71,6 @@ class Loop(_core.Loop, Endpoints):
         self._old_agen_hooks: Any = None  # while the loop runs: those before
         self._listens = False  # while the loop runs: _end_signals() has something to undo
         self._wakeup_ours = -1  # what signals ring while they ring our pipe
-        self._wakeup_before = -1  # what they rang before
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
         self._made_executor: concurrent.futures.Executor | None = None  # the default, by asyncio
         fork.enlist(self)
@@ -188,7 +187,7 @@ class Loop(_core.Loop, Endpoints):
 
     def _forget_parent(self) -> None:
         """In a forked child: let go of what belongs to the parent's threads and signals."""
-        self._wakeup_before = -1
+        self._wakeup_ours = -1  # taken away by the fork: the next run takes it again
         executor = self._default_executor
         if executor is not None and getattr(executor, "_threads", None):
             # None of its threads is here; the next run_in_executor() makes another.
@@ -286,41 +285,43 @@ class Loop(_core.Loop, Endpoints):
 
     # -- signals -----------------------------------------------------------------------------------
 
-    def _take_wakeup(self) -> bool:
-        """Make signals ring our pipe; False where Python runs no signal handlers anyway."""
+    def _take_wakeup(self) -> int | None:
+        """Make signals ring our pipe; returns what they rang before, -1: nothing.
+
+        None where Python runs no signal handlers anyway.
+        """
         if threading.get_ident() != threading.main_thread().ident:
-            return False
+            return None
         try:
             ours = self._signal_wakeup_fd()
             before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
         except ValueError:
-            return False  # a sub-interpreter
+            return None  # a sub-interpreter
         self._wakeup_ours = ours
-        if before != ours:
-            self._wakeup_before = before
-            self._signal_forward(before)
-        return True
+        return before
 
     def _begin_signals(self) -> bool:
         """Have signals end the poll; whether _end_signals() has something to undo."""
+        expected = self._wakeup_ours if self._signal_handlers else -1
         try:
-            taken = self._take_wakeup()
+            before = self._take_wakeup()
         except OSError:
             return False  # out of descriptors: a signal still interrupts a poll that waits
-        if taken and self._wakeup_before >= 0 and not self._signal_handlers:
-            # Somebody listens who may not wait for our polls.
-            self._end_signals()
+        if before is None:
             return False
-        return taken
+        if before == expected:
+            return True
+        # Somebody asked after us: another loop, or one who may not wait for our polls.
+        try:
+            signal.set_wakeup_fd(before)
+        except (OSError, ValueError):  # its owner has closed it
+            signal.set_wakeup_fd(-1)
+        return False
 
     def _end_signals(self) -> None:
         """Undo _begin_signals(), unless handlers are left that have to hear of signals."""
         if not self._signal_handlers:
-            self._signal_forward(-1)
-            try:
-                now = signal.set_wakeup_fd(self._wakeup_before)
-            except (OSError, ValueError):  # its owner has closed it
-                now = signal.set_wakeup_fd(-1)
+            now = signal.set_wakeup_fd(-1)
             if now != self._wakeup_ours:
                 signal.set_wakeup_fd(now)  # the program's, set while we ran
 
@@ -340,7 +341,7 @@ class Loop(_core.Loop, Endpoints):
             taken = self._take_wakeup()
         except OSError as exc:
             raise RuntimeError(str(exc)) from exc
-        if not taken:
+        if taken is None:
             raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         self._signal_handlers[sig] = self._new_handle(callback, *args)
         self._signal_heed()
@@ -351,7 +352,7 @@ class Loop(_core.Loop, Endpoints):
             signal.siginterrupt(sig, False)
         except OSError as exc:
             del self._signal_handlers[sig]
-            if not self.is_running():
+            if not self._listens:
                 self._end_signals()
             if exc.errno == errno.EINVAL:
                 raise RuntimeError(f"sig {sig} cannot be caught") from exc
@@ -363,7 +364,7 @@ class Loop(_core.Loop, Endpoints):
         The signal then does what it does by default.
         """
         removed: bool = super().remove_signal_handler(sig)
-        if removed and not self._signal_handlers and self.is_running():
+        if removed and not self._signal_handlers and self._listens:
             # asyncio's code has taken the wake-up descriptor away, but this run needs it.
             self._take_wakeup()
         return removed

@@ -565,10 +565,6 @@ PyDoc_STRVAR(loop_after_fork_doc,
              "--\n\n"
              "In a forked child: share no epoll set, wake-up or signal pipe with the parent.");
 
-PyDoc_STRVAR(loop_signal_forward_doc, "_signal_forward($self, fd, /)\n"
-                                      "--\n\n"
-                                      "Write signal numbers to fd too; -1: to none.");
-
 PyDoc_STRVAR(loop_signal_heed_doc, "_signal_heed($self, /)\n"
                                    "--\n\n"
                                    "Look for signals in every turn from now on.");
@@ -628,7 +624,6 @@ static PyMethodDef loop_methods[] = {
     {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
     {"_run_nested", (PyCFunction)fio_nested_run, METH_NOARGS, loop_run_nested_doc},
     {"_run_once", (PyCFunction)fio_loop_run_once, METH_NOARGS, loop_run_once_doc},
-    {"_signal_forward", (PyCFunction)fio_signal_forward, METH_O, loop_signal_forward_doc},
     {"_signal_heed", (PyCFunction)fio_signal_heed, METH_NOARGS, loop_signal_heed_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},

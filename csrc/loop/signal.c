@@ -20,7 +20,6 @@ typedef struct fio_signals {
     fio_watch watch; /* of the reading end */
     int read_fd;
     int write_fd;
-    int forward_fd; /* -1, or a descriptor of somebody else's that was there before ours */
 } fio_signals;
 
 static void
@@ -32,11 +31,6 @@ signal_on_ready(fio_watch *watch, int Py_UNUSED(events))
     ssize_t count = read(self->read_fd, numbers, sizeof(numbers));
     if (count <= 0) {
         return; /* nobody but the handler writes here, so there is nothing but EAGAIN to meet */
-    }
-    if (self->forward_fd >= 0) {
-        /* Full or gone: its owner's concern, as it would be without us. */
-        ssize_t written = write(self->forward_fd, numbers, (size_t)count);
-        (void)written;
     }
     /* Python's own handlers first: what they raise ends the run, as it would end a wait. */
     if (PyErr_CheckSignals() < 0) {
@@ -101,7 +95,6 @@ signal_open(FioLoop *loop)
     self->watch.unheard = true;
     self->read_fd = ends[0];
     self->write_fd = ends[1];
-    self->forward_fd = -1;
     if (fio_watch_open(loop, &self->watch, self->read_fd) < 0) {
         (void)close(ends[0]);
         (void)close(ends[1]);
@@ -137,19 +130,6 @@ fio_signal_heed(FioLoop *loop, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
-PyObject *
-fio_signal_forward(FioLoop *loop, PyObject *fd)
-{
-    long number = PyLong_AsLong(fd);
-    if (number == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (loop->signals != NULL) {
-        loop->signals->forward_fd = (int)number;
-    }
-    Py_RETURN_NONE;
-}
-
 bool
 fio_signal_owns(const fio_watch *watch)
 {
@@ -175,7 +155,6 @@ fio_signal_fork(FioLoop *loop)
     (void)fcntl(self->write_fd, F_SETFD, FD_CLOEXEC);
     (void)close(ends[0]);
     (void)close(ends[1]);
-    self->forward_fd = -1;
     /* Nothing that the parent watches: it is watched from the next poll on. */
     fio_watch_set(&self->watch, 0);
     fio_watch_set(&self->watch, UV_READABLE);

@@ -11,9 +11,6 @@ PyObject *fio_signal_wakeup_fd(FioLoop *loop, PyObject *unused);
 /* METH_NOARGS: the loop has handlers now, and programs can tell in which turn they run. */
 PyObject *fio_signal_heed(FioLoop *loop, PyObject *unused);
 
-/* METH_O: another wake-up descriptor (int) that has to hear of signals too; -1: none. */
-PyObject *fio_signal_forward(FioLoop *loop, PyObject *fd);
-
 /* Is the watch that of the loop's own pipe? */
 bool fio_signal_owns(const fio_watch *watch);
 

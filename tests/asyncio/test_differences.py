@@ -216,33 +216,6 @@ async def wakeup_descriptor_of_a_run() -> bool:
     return before != -1
 
 
-TWO_LOOPS = """
-import asyncio, signal
-from {module} import {name} as make
-first, second = make(), make()
-heard = []
-first.add_signal_handler(signal.SIGUSR1, heard.append, None)
-second.add_signal_handler(signal.SIGUSR1, second.stop)
-second.call_soon(signal.raise_signal, signal.SIGUSR1)
-second.run_forever()
-first.call_later(0.001, first.stop)
-first.run_forever()
-second.close()
-first.close()
-print(bool(heard))
-"""
-
-
-async def two_loops_hear_of_a_signal() -> bool:
-    """Whether the first of two loops with handlers hears of it, too."""
-    kind = type(asyncio.get_running_loop())
-    program = TWO_LOOPS.format(module=kind.__module__, name=kind.__name__)
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
-    )
-    return (await child.communicate())[0] == b"True\n"
-
-
 async def device_that_cannot_be_watched() -> str:
     """What comes of reading /dev/null."""
     loop = asyncio.get_running_loop()
@@ -620,14 +593,6 @@ DIFFERENCES = [
         keys_of_a_failed_datagram_received,
         ["exception", "handle", "message"],
         ["exception", "message", "protocol", "transport"],
-    ),
-    Difference(
-        "Signals and two loops",
-        "Of two loops of the main thread that handle a signal both hear of it when they run; of "
-        "asyncio's, the one that asked last.",
-        two_loops_hear_of_a_signal,
-        False,
-        True,
     ),
     Difference(
         "Signals that come just before a wait",

@@ -142,6 +142,53 @@ def test_somebody_elses_wakeup_descriptor_is_left(loop):
         theirs.close()
 
 
+def test_of_two_loops_the_one_that_asked_last_hears(loop_factory):
+    """Also of signals that came while the other ran; nothing waits for the first one's next run."""
+    heard = []
+
+    async def send():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+
+    first, second = loop_factory(), loop_factory()
+    first.add_signal_handler(signal.SIGUSR1, heard.append, "first")
+    second.add_signal_handler(signal.SIGUSR1, heard.append, "second")
+    second.run_until_complete(send())
+    first.run_until_complete(asyncio.sleep(0.01))
+    assert heard == ["second"]
+    first.run_until_complete(send())
+    assert heard == ["second"]
+    second.run_until_complete(asyncio.sleep(0.01))
+    assert heard == ["second", "second"]
+    first.add_signal_handler(signal.SIGUSR2, print)
+    first.run_until_complete(send())
+    assert heard == ["second", "second", "first"]
+    first.close()
+    second.close()
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_loop_with_handlers_takes_the_wakeup_descriptor(loop):
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    before = signal.set_wakeup_fd(theirs.fileno())
+    try:
+        loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+        timer = later(signal.SIGUSR1)
+        loop.run_forever()
+        timer.join()
+        with pytest.raises(BlockingIOError):
+            ours.recv(10)
+        assert loop.remove_signal_handler(signal.SIGUSR1) is True
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.set_wakeup_fd(before)
+        ours.close()
+        theirs.close()
+
+
 def test_errors(loop):
     async def coroutine():
         pass

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import threading
 
 import pytest
@@ -38,24 +37,6 @@ def test_signal_of_another_thread_ends_the_wait(loop, other_thread):
             loop.run_forever()
     finally:
         signal.signal(signal.SIGUSR1, before)
-
-
-def test_numbers_are_forwarded(loop, other_thread):
-    """To whoever listened before the loop had handlers of its own."""
-    ours, theirs = socket.socketpair()
-    for end in (ours, theirs):
-        end.setblocking(False)
-    old = signal.set_wakeup_fd(theirs.fileno())
-    try:
-        loop.add_signal_handler(signal.SIGUSR1, loop.stop)
-        loop.call_soon(other_thread.set)
-        loop.run_forever()
-        assert ours.recv(10) == bytes([signal.SIGUSR1])
-        assert loop.remove_signal_handler(signal.SIGUSR1) is True
-    finally:
-        signal.set_wakeup_fd(old)
-        ours.close()
-        theirs.close()
 
 
 def test_no_pipe_off_the_main_thread():
