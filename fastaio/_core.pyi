@@ -177,6 +177,7 @@ class Link(asyncio.Protocol):
 
 @final
 class Transport(asyncio.Transport):
+    max_size: int
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -198,6 +199,7 @@ class SSLTransport(asyncio.Transport):
 
 @final
 class DatagramTransport(asyncio.DatagramTransport):
+    max_size: int
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -216,6 +218,7 @@ class DatagramTransport(asyncio.DatagramTransport):
 
 @final
 class ReadPipeTransport(asyncio.ReadTransport):
+    max_size: int
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
