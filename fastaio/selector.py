@@ -4,6 +4,7 @@ unless a program has put a ``select()`` of its own in place of this one, as cloc
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 import weakref
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ class WatchedFiles(selectors.BaseSelector):
 
     def __init__(self, loop: Loop) -> None:
         self._loop = weakref.ref(loop)
+        self._given: dict[int, selectors.SelectorKey] = {}  # what register() was called for
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -37,7 +39,18 @@ class WatchedFiles(selectors.BaseSelector):
 
     def _keys(self) -> dict[int, selectors.SelectorKey]:
         loop = self._loop()
-        return {} if loop is None else {item[0]: key_of(*item) for item in loop._watches()}
+        items = [] if loop is None else loop._watches()
+        return {item[0]: self._key_of(*item) for item in items}
+
+    def _key_of(
+        self, fd: int, events: int, file: Any, reader: Any, writer: Any
+    ) -> selectors.SelectorKey:
+        given = self._given.get(fd)
+        if given is not None:
+            if any(each and each._callback == self._happened for each in (reader, writer)):
+                return given._replace(events=events)
+            del self._given[fd]  # add_reader() or the like has taken its place
+        return key_of(fd, events, file, reader, writer)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As ``selectors.BaseSelector.select``: what it returns, the loop has not dealt with.
@@ -56,15 +69,42 @@ class WatchedFiles(selectors.BaseSelector):
         watched = None if loop is None else loop._watched(fileobj)
         if watched is None:
             raise KeyError(f"{fileobj!r} is not registered")
-        return key_of(*watched)
+        return self._key_of(*watched)
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         """As ``selectors.BaseSelector.get_map``: what is watched now."""
         return WatchedMap(self._keys())
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """NotImplementedError: ``loop.add_reader()`` and ``loop.add_writer()`` do that."""
-        raise NotImplementedError("use add_reader() and add_writer() of the loop")
+        """As ``selectors.BaseSelector.register``; KeyError for what is watched already.
+
+        With a tuple of two handles (or None) for data the loop runs them, as asyncio's does; with
+        anything else it calls its ``_process_events()``.
+        """
+        if not events or events & ~(selectors.EVENT_READ | selectors.EVENT_WRITE):
+            raise ValueError(f"Invalid events: {events!r}")
+        loop = self._loop()
+        if loop is None:
+            raise RuntimeError("the loop is gone")
+        watched = loop._watched(fileobj)
+        if watched is not None:
+            raise KeyError(f"{fileobj!r} (FD {watched[0]}) is already registered")
+        fd = fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
+        key = selectors.SelectorKey(fileobj, fd, events, data)
+        if events & selectors.EVENT_READ:
+            loop._add_reader(fileobj, self._happened, fd, selectors.EVENT_READ)
+        if events & selectors.EVENT_WRITE:
+            loop._add_writer(fileobj, self._happened, fd, selectors.EVENT_WRITE)
+        self._given[fd] = key
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As ``selectors.BaseSelector.modify``; KeyError for what is not watched."""
+        key = self.get_key(fileobj)
+        if (events, data) != (key.events, key.data):
+            self.unregister(fileobj)
+            return self.register(fileobj, events, data)
+        return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """As ``selectors.BaseSelector.unregister``; KeyError for what is not watched."""
@@ -73,7 +113,30 @@ class WatchedFiles(selectors.BaseSelector):
         assert loop is not None  # it has answered get_key()
         loop._remove_reader(key.fd)
         loop._remove_writer(key.fd)
+        self._given.pop(key.fd, None)
         return key
+
+    def _happened(self, fd: int, event: int) -> None:
+        """What was registered is ready."""
+        loop = self._loop()
+        key = self._given.get(fd)
+        if loop is None or key is None:
+            return
+        if not is_pair_of_handles(key.data):
+            loop._process_events([(key, event)])
+            return
+        handle = key.data[event == selectors.EVENT_WRITE]
+        if handle is None:
+            return
+        if not handle._cancelled:
+            handle._run()
+        elif event == selectors.EVENT_READ:
+            loop._remove_reader(fd)
+        else:
+            loop._remove_writer(fd)
+
+    def close(self) -> None:
+        """Nothing: the loop watches its files until it is closed."""
 
 
 class WatchedMap(dict[Any, selectors.SelectorKey]):
@@ -94,6 +157,15 @@ def key_of(fd: int, events: int, file: Any, reader: Any, writer: Any) -> selecto
     """The data are the handles of reader and writer, or None: a transport's, which has none."""
     data = None if reader is None and writer is None else (reader, writer)
     return selectors.SelectorKey(file, fd, events, data)
+
+
+def is_pair_of_handles(data: Any) -> bool:
+    """Whether it is what asyncio's loop registers: the handles of reader and writer."""
+    return (
+        isinstance(data, tuple)
+        and len(data) == 2
+        and all(each is None or isinstance(each, asyncio.Handle) for each in data)
+    )
 
 
 PLAIN = WatchedFiles.select

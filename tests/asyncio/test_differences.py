@@ -401,6 +401,36 @@ async def abort_of_a_closed_pipe() -> str:
     return "nothing"
 
 
+async def runs_data_received_by_a_handle() -> bool:
+    original = asyncio.Handle._run  # type: ignore[attr-defined]
+    running: list[object] = []
+    seen: list[bool] = []
+
+    def run(handle: asyncio.Handle) -> None:
+        running.append(handle)
+        original(handle)
+        running.pop()
+
+    class Reader(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            seen.append(bool(running))
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, _ = await asyncio.get_running_loop().create_connection(Reader, sock=ours)
+        asyncio.Handle._run = run  # type: ignore[attr-defined]
+        try:
+            await asyncio.sleep(0)
+            theirs.send(b"x")
+            while not seen:
+                await asyncio.sleep(0)
+        finally:
+            asyncio.Handle._run = original  # type: ignore[attr-defined]
+        transport.abort()
+        await asyncio.sleep(0)
+    return seen[0]
+
+
 async def has_steps() -> bool:
     ours, theirs = socket.socketpair()
     with theirs:
@@ -696,11 +726,20 @@ DIFFERENCES = [
         "nothing",
     ),
     Difference(
+        "Handles of files",
+        "that transports and servers read, write or accept from are not there: an "
+        "``asyncio.Handle._run()`` that a program has put into the class is called for what "
+        "``call_soon()`` and the like have scheduled, from the next turn on, and for nothing else.",
+        runs_data_received_by_a_handle,
+        True,
+        False,
+    ),
+    Difference(
         "Undocumented attributes",
         "of asyncio's transports: ``_buffer`` is a copy, ``_sock`` takes no socket of another "
         "descriptor, what is put in the place of ``max_size`` or ``_read_ready()`` is not asked "
         "(one read is at most 256 KiB), and steps, as ``_read_ready__data_received()``, are not "
-        "there.",
+        "there. ``loop._selector.select()`` is called only where a program has put its own there.",
         has_steps,
         True,
         False,
