@@ -18,13 +18,14 @@ import warnings
 import weakref
 from asyncio import coroutines, events, format_helpers
 from asyncio.base_events import _format_handle  # type: ignore[attr-defined]
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, TypeVarTuple
 
 from . import _core, addresses, fork, nested
 from .endpoints import Endpoints
 from .log import logger
 from .metrics import LoopMetrics
+from .queues import ReadyHandles, ScheduledTimers, run_adopted
 from .seams import named_as_asyncio
 from .selector import WatchedFiles, is_plain
 
@@ -74,6 +75,51 @@ class Loop(_core.Loop, Endpoints):
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
         self._made_executor: concurrent.futures.Executor | None = None  # the default, by asyncio
         fork.enlist(self)
+
+    # -- asyncio's private names -------------------------------------------------------------------
+
+    @property  # type: ignore[override]
+    def _ready(self) -> ReadyHandles:
+        return ReadyHandles(self)
+
+    @_ready.setter
+    def _ready(self, handles: Iterable[Any]) -> None:
+        ReadyHandles(self).replace(handles)
+
+    @property  # type: ignore[override]
+    def _scheduled(self) -> ScheduledTimers:
+        return ScheduledTimers(self)
+
+    @_scheduled.setter
+    def _scheduled(self, handles: Iterable[Any]) -> None:
+        ScheduledTimers(self).replace(handles)
+
+    def _adopt(self, handle: asyncio.Handle) -> asyncio.Handle:
+        return self._new_handle(run_adopted, handle)
+
+    @property
+    def _ssock(self) -> Any:
+        """asyncio's self-pipe, made where a program asks for it: what is written to ``_csock`` are
+        numbers of signals.
+        """
+        return self._self_pipe("_ssock")
+
+    @_ssock.setter
+    def _ssock(self, sock: Any) -> None:
+        vars(self)["_ssock"] = sock
+
+    @property
+    def _csock(self) -> Any:
+        return self._self_pipe("_csock")
+
+    @_csock.setter
+    def _csock(self, sock: Any) -> None:
+        vars(self)["_csock"] = sock
+
+    def _self_pipe(self, name: str) -> Any:
+        if "_ssock" not in vars(self) and not self._closed:
+            self._make_self_pipe()
+        return vars(self).get(name)
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -160,6 +206,8 @@ class Loop(_core.Loop, Endpoints):
         if self._debug:
             logger.debug("Close %r", self)
         self._drop_signal_handlers()
+        if vars(self).get("_ssock") is not None:
+            self._close_self_pipe()
         self._shut()
         self._listeners.clear()  # sockets that nobody else has listen no longer
         self._executor_shutdown_called = True

@@ -55,10 +55,11 @@ fio_loop_open(FioLoop *loop)
 void
 fio_loop_shut(FioLoop *loop)
 {
-    if (loop->closed) {
+    if (loop->closed && !loop->closed_by_name) {
         return;
     }
     loop->closed = true;
+    loop->closed_by_name = false;
     fio_resolver_shut(loop);
     fio_crossing_close(loop);
     fio_loop_drop_input(loop);

@@ -125,6 +125,7 @@ struct FioLoop {
     bool left_behind;   /* in a forked child: it was running, and has not taken a turn here */
     bool allows_nested; /* fastaio.allow_nested() */
     bool closed;
+    bool closed_by_name;  /* by setting `_closed`: nothing of it is closed */
     bool ready_first;     /* the next turn goes without a poll */
     bool foreign_time;    /* time() is not ours: overridden, or set on the instance or the class */
     bool foreign_call_at; /* the same of call_at() */

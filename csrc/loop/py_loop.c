@@ -298,10 +298,18 @@ loop_set_flag(FioLoop *self, PyObject *value, void *closure)
 }
 
 static int
-loop_set_closed(FioLoop *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
+loop_set_closed(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    /* BaseEventLoop.__init__() says False; only close() closes. */
-    return loop_no_delete(value);
+    int truth = loop_no_delete(value) < 0 ? -1 : PyObject_IsTrue(value);
+    if (truth < 0) {
+        return -1;
+    }
+    /* What is open on the loop stays so until its end; what close() has closed, for good. */
+    if (truth > 0 ? !self->closed : self->closed_by_name) {
+        self->closed = truth > 0;
+        self->closed_by_name = truth > 0;
+    }
+    return 0;
 }
 
 static PyObject *
@@ -617,6 +625,7 @@ static PyMethodDef loop_methods[] = {
     {"_new_handle", FIO_METHOD(fio_schedule_new_handle), METH_FASTCALL | METH_KEYWORDS,
      loop_new_handle_doc},
     {"_poll", (PyCFunction)fio_select_poll, METH_O, loop_poll_doc},
+    {"_ready_take", (PyCFunction)fio_ready_take, METH_O, NULL},
     {"_remove_reader", (PyCFunction)fio_readers_remove_reader_unchecked, METH_O,
      loop_remove_reader_doc},
     {"_remove_writer", (PyCFunction)fio_readers_remove_writer_unchecked, METH_O,
@@ -624,6 +633,8 @@ static PyMethodDef loop_methods[] = {
     {"_run", (PyCFunction)loop_run, METH_NOARGS, loop_run_doc},
     {"_run_nested", (PyCFunction)fio_nested_run, METH_NOARGS, loop_run_nested_doc},
     {"_run_once", (PyCFunction)fio_loop_run_once, METH_NOARGS, loop_run_once_doc},
+    {"_scheduled_put", (PyCFunction)fio_timers_put, METH_O, NULL},
+    {"_scheduled_take", (PyCFunction)fio_timers_take, METH_O, NULL},
     {"_signal_heed", (PyCFunction)fio_signal_heed, METH_NOARGS, loop_signal_heed_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},

@@ -154,6 +154,28 @@ fio_ready_list(FioLoop *loop)
     return list;
 }
 
+PyObject *
+fio_ready_take(FioLoop *loop, PyObject *index)
+{
+    fio_ready_ring *ring = &loop->ready;
+    size_t left = PyLong_AsSize_t(index);
+    if (left == (size_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    for (size_t i = ring->head; i != ring->head + ring->count; i++) {
+        uintptr_t *item = &ring->items[i & (ring->capacity - 1)];
+        if (*item != 0 && (*item & READY_DEFERRED) == 0 && left-- == 0) {
+            PyObject *handle = (PyObject *)*item;
+            *item = 0;
+            fio_handle_track(handle);
+            loop->latest = loop->latest == handle ? NULL : loop->latest;
+            return handle; /* the ring's reference */
+        }
+    }
+    PyErr_SetString(PyExc_IndexError, "index out of range");
+    return NULL;
+}
+
 int
 fio_loop_defer(FioLoop *loop, fio_deferred *deferred)
 {

@@ -52,6 +52,9 @@ void fio_ready_track(FioLoop *loop);
 /* The Handles that wait in the ring, in order. */
 FIO_MUST_CHECK PyObject *fio_ready_list(FioLoop *loop);
 
+/* loop._ready_take(index): takes that one of them out, and returns it. */
+PyObject *fio_ready_take(FioLoop *loop, PyObject *index);
+
 int fio_ready_traverse(FioLoop *loop, visitproc visit, void *arg);
 
 #endif

@@ -300,16 +300,28 @@ fio_schedule_new_handle(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, 
 PyObject *
 fio_schedule_add_callback(FioLoop *self, PyObject *handle)
 {
-    if (!Py_IS_TYPE(handle, self->st->HandleType)) {
-        PyErr_Format(PyExc_TypeError, "handle must be a Handle of this loop, not %.200s",
+    bool ours = Py_IS_TYPE(handle, self->st->HandleType)
+                || Py_IS_TYPE(handle, self->st->TimerHandleType);
+    int theirs = ours ? 0 : PyObject_IsInstance(handle, self->st->aio_Handle);
+    if (!ours && theirs == 0) {
+        PyErr_Format(PyExc_TypeError, "A Handle is required here, not %.200s",
                      Py_TYPE(handle)->tp_name);
+    }
+    if (!ours && theirs <= 0) {
         return NULL;
     }
-    if (!((FioHandle *)handle)->cancelled) {
-        if (fio_ready_push(&self->ready, (uintptr_t)Py_NewRef(handle)) < 0) {
-            Py_DECREF(handle);
-            return NULL;
-        }
+    /* One that the program has made itself is run by one of ours. */
+    PyObject *adopted = ours ? Py_NewRef(handle)
+                             : PyObject_CallMethod((PyObject *)self, "_adopt", "O", handle);
+    if (adopted == NULL) {
+        return NULL;
+    }
+    if (((FioHandle *)adopted)->cancelled) {
+        Py_DECREF(adopted);
+    }
+    else if (fio_ready_push(&self->ready, (uintptr_t)adopted) < 0) {
+        Py_DECREF(adopted);
+        return NULL;
     }
     Py_RETURN_NONE;
 }

@@ -459,6 +459,43 @@ fio_timers_list(FioLoop *loop)
     return list;
 }
 
+/* A TimerHandle of this loop, which waits or does not; NULL, with an exception set: it is none. */
+static FioTimerHandle *
+timers_check(FioLoop *loop, PyObject *handle, bool waits)
+{
+    FioTimerHandle *timer = (FioTimerHandle *)handle;
+    if (!Py_IS_TYPE(handle, loop->st->TimerHandleType) || timer->base.loop != loop
+        || (timer->timer.place != 0) != waits) {
+        PyErr_SetString(PyExc_ValueError, waits ? "it is not scheduled" : "it cannot be scheduled");
+        return NULL;
+    }
+    return timer;
+}
+
+PyObject *
+fio_timers_take(FioLoop *loop, PyObject *handle)
+{
+    FioTimerHandle *timer = timers_check(loop, handle, true);
+    if (timer == NULL) {
+        return NULL;
+    }
+    fio_timer_stop(loop, &timer->timer);
+    fio_handle_release(handle); /* the heap's; the caller has one */
+    Py_RETURN_NONE;
+}
+
+PyObject *
+fio_timers_put(FioLoop *loop, PyObject *handle)
+{
+    FioTimerHandle *timer = timers_check(loop, handle, false);
+    if (timer == NULL
+        || fio_timer_start(loop, &timer->timer, fio_timer_nanoseconds(timer->when)) < 0) {
+        return NULL;
+    }
+    Py_INCREF(handle); /* the heap's, given back by whoever takes it out */
+    Py_RETURN_NONE;
+}
+
 void
 fio_timers_track(FioLoop *loop)
 {

@@ -50,6 +50,10 @@ void fio_timers_free(FioLoop *loop);
 /* The TimerHandles of the heap, in the heap's order (the first is the next to fire). */
 FIO_MUST_CHECK PyObject *fio_timers_list(FioLoop *loop);
 
+/* loop._scheduled_take(handle) and _scheduled_put(handle): out of the heap, into it. */
+PyObject *fio_timers_take(FioLoop *loop, PyObject *handle);
+PyObject *fio_timers_put(FioLoop *loop, PyObject *handle);
+
 /* Makes TimerHandles that others hold, too, known to the garbage collector. */
 void fio_timers_track(FioLoop *loop);
 

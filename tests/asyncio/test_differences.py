@@ -17,9 +17,9 @@ import socket
 import ssl
 import sys
 import textwrap
-import threading
 import warnings
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -332,32 +332,21 @@ async def is_a_coroutine_function() -> bool:
 
 async def can_be_closed_after_a_refusal() -> bool:
     loop = asyncio.get_running_loop()
-    loop.set_debug(True)
     ours, theirs = socket.socketpair()
-    with theirs:
+    with theirs, ours:
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-        refused: list[object] = []
-
-        def close(transport: asyncio.BaseTransport) -> None:
-            try:
-                transport.close()
-            except RuntimeError as error:
-                refused.append(error)
-
-        thread = threading.Thread(target=close, args=(transport,))
-        thread.start()
-        thread.join()
-        assert len(refused) == 1
+        loop.set_debug(True)
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(transport.close).exception() is not None
+        loop.set_debug(False)
         transport.close()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         closed = ours.fileno() < 0
-        ours.close()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             del transport
             gc.collect()
-    loop.set_debug(False)
     return closed
 
 
@@ -387,9 +376,8 @@ async def hears_of_another_file_when_resumed() -> bool:
 async def abort_of_a_closed_pipe() -> str:
     ours, theirs = os.pipe()
     with open(theirs, "wb", 0) as pipe:
-        transport, _ = await asyncio.get_running_loop().connect_write_pipe(
-            asyncio.BaseProtocol, pipe
-        )
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, pipe)
         transport.close()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
