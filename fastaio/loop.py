@@ -358,6 +358,8 @@ class Loop(_core.Loop, Endpoints):
         if before is None:
             return False
         if before == expected:
+            if not self._signal_handlers and self._signal_guard(True):
+                signal.set_wakeup_fd(-1)
             return True
         # Somebody asked after us: another loop, or one who may not wait for our polls.
         try:
@@ -368,7 +370,7 @@ class Loop(_core.Loop, Endpoints):
 
     def _end_signals(self) -> None:
         """Undo _begin_signals(), unless handlers are left that have to hear of signals."""
-        if not self._signal_handlers:
+        if not self._signal_handlers and not self._signal_guard(False):
             now = signal.set_wakeup_fd(-1)
             if now != self._wakeup_ours:
                 signal.set_wakeup_fd(now)  # the program's, set while we ran
@@ -393,6 +395,7 @@ class Loop(_core.Loop, Endpoints):
             raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         self._signal_handlers[sig] = self._new_handle(callback, *args)
         self._signal_heed()
+        self._signal_guard(False)
         try:
             # Python only has to write the number; _process_self_data() reads it.
             signal.signal(sig, ignore_signal)
@@ -400,8 +403,9 @@ class Loop(_core.Loop, Endpoints):
             signal.siginterrupt(sig, False)
         except OSError as exc:
             del self._signal_handlers[sig]
-            if not self._listens:
-                self._end_signals()
+            if not self._signal_handlers:
+                signal.set_wakeup_fd(-1)
+                self._go_on_listening()
             if exc.errno == errno.EINVAL:
                 raise RuntimeError(f"sig {sig} cannot be caught") from exc
             raise
@@ -412,10 +416,14 @@ class Loop(_core.Loop, Endpoints):
         The signal then does what it does by default.
         """
         removed: bool = super().remove_signal_handler(sig)
-        if removed and not self._signal_handlers and self._listens:
-            # asyncio's code has taken the wake-up descriptor away, but this run needs it.
-            self._take_wakeup()
+        if removed and not self._signal_handlers:
+            self._go_on_listening()
         return removed
+
+    def _go_on_listening(self) -> None:
+        """After the last handler's wake-up descriptor was taken away: this run may need it."""
+        if self._listens and not self._signal_guard(True):
+            self._take_wakeup()
 
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
         # asyncio: unix_events._handle_signal calls it, from the loop's own thread here.

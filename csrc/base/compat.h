@@ -73,6 +73,12 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 {
     return Py_XNewRef(PyList_GetItem(list, index));
 }
+
+/* 3.13: exported. Before, nobody calls it. */
+#define FIO_SETS_WAKEUP_FD 0
+#define PySignal_SetWakeupFd(fd) ((void)(fd), -1)
+#else
+#define FIO_SETS_WAKEUP_FD 1
 #endif
 
 /* 3.13: locks an object where there is no GIL, and is a block elsewhere. */

@@ -64,6 +64,7 @@ fork_renew(FioLoop *loop)
 {
     /* The thread that was waiting in the poll, if there was one, is not in the child. */
     loop->parked = NULL;
+    loop->guarded = false;
     if (loop->by_hand != PyThread_get_thread_ident()) {
         loop->by_hand = 0;
         loop->found = NULL;

@@ -134,6 +134,26 @@ loop_skips_poll(FioLoop *loop)
     return false;
 }
 
+/* The poll of a turn that has nothing to do yet. */
+static void
+loop_poll_waiting(FioLoop *loop)
+{
+    if (fio_signal_wait_begin(loop) < 0) {
+        fio_report_fatal(loop);
+    }
+    int64_t now = fio_loop_now();
+    fio_metrics_poll(loop, now);
+    /* A signal's handler may have given it work. */
+    int wait = fio_loop_has_work(loop) ? 0 : loop_time_to_wait(loop, now);
+    if (loop->fatal == NULL && wait != 0) {
+        (void)fio_loop_wait(loop, wait);
+    }
+    fio_signal_wait_end(loop);
+    if (loop->fatal == NULL && wait == 0) {
+        fio_watches_poll(loop, 0);
+    }
+}
+
 static void
 loop_poll(FioLoop *loop)
 {
@@ -149,18 +169,7 @@ loop_poll(FioLoop *loop)
         fio_watches_poll(loop, 0);
     }
     else {
-        int64_t now = fio_loop_now();
-        fio_metrics_poll(loop, now);
-        int wait = loop_time_to_wait(loop, now);
-        if (loop->fatal != NULL) {
-            return;
-        }
-        if (wait == 0) {
-            fio_watches_poll(loop, 0);
-        }
-        else {
-            (void)fio_loop_wait(loop, wait);
-        }
+        loop_poll_waiting(loop);
     }
     loop->unpolled_turns = 0;
     /* A signal may have ended the wait: its Python handler runs now. */

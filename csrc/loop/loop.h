@@ -132,6 +132,8 @@ struct FioLoop {
     bool foreign_turn;    /* the same of _run_once() */
     bool foreign_select;  /* the same of _selector.select() */
     bool has_selector;    /* a _selector was set */
+    bool guards;          /* signals ring the pipe while the loop waits, and only then (signal.c) */
+    bool guarded;         /* they do now */
     unsigned int class_version;  /* of the loop's class when that was looked at (overrides.h) */
     unsigned int socket_version; /* of socket.socket when that was looked at (sock.c) */
     bool socket_plain;           /* its methods are the socket module's own */

@@ -31,6 +31,7 @@ fio_loop_woken(FioLoop *loop)
     PyThreadState *ts = loop->parked;
     loop->parked = NULL;
     PyEval_RestoreThread(ts);
+    fio_signal_wait_end(loop);
     int64_t now = fio_loop_now();
     loop->metrics.waited += now - loop->metrics.since;
     loop->metrics.since = now;

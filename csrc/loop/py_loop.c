@@ -573,6 +573,11 @@ PyDoc_STRVAR(loop_after_fork_doc,
              "--\n\n"
              "In a forked child: share no epoll set, wake-up or signal pipe with the parent.");
 
+PyDoc_STRVAR(loop_signal_guard_doc, "_signal_guard($self, on, /)\n"
+                                    "--\n\n"
+                                    "Have signals ring the pipe while the loop waits only.\n\n"
+                                    "False where this Python gives no way to do so.");
+
 PyDoc_STRVAR(loop_signal_heed_doc, "_signal_heed($self, /)\n"
                                    "--\n\n"
                                    "Look for signals in every turn from now on.");
@@ -635,6 +640,7 @@ static PyMethodDef loop_methods[] = {
     {"_run_once", (PyCFunction)fio_loop_run_once, METH_NOARGS, loop_run_once_doc},
     {"_scheduled_put", (PyCFunction)fio_timers_put, METH_O, NULL},
     {"_scheduled_take", (PyCFunction)fio_timers_take, METH_O, NULL},
+    {"_signal_guard", (PyCFunction)fio_signal_guard, METH_O, loop_signal_guard_doc},
     {"_signal_heed", (PyCFunction)fio_signal_heed, METH_NOARGS, loop_signal_heed_doc},
     {"_signal_wakeup_fd", (PyCFunction)fio_signal_wakeup_fd, METH_NOARGS,
      loop_signal_wakeup_fd_doc},

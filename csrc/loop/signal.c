@@ -1,7 +1,10 @@
 /* How signals end a poll. Python's C handler writes the number of each signal into a pipe
  * (signal.set_wakeup_fd), which the loop watches like any descriptor: so that a signal which comes
  * just before the poll ends it too, and none is lost while the loop is busy. The set-up and what
- * becomes of the numbers is Python (fastaio/loop.py). */
+ * becomes of the numbers is Python (fastaio/loop.py).
+ *
+ * A loop without handlers of its own has its pipe rung only while it waits, so that others find no
+ * wake-up descriptor; where Python does not lend us the function for it, as long as it runs. */
 
 #include "loop/signal.h"
 
@@ -128,6 +131,43 @@ fio_signal_heed(FioLoop *loop, PyObject *Py_UNUSED(unused))
         fio_watch_heed(&loop->signals->watch);
     }
     Py_RETURN_NONE;
+}
+
+PyObject *
+fio_signal_guard(FioLoop *loop, PyObject *on)
+{
+    loop->guards = FIO_SETS_WAKEUP_FD && on == Py_True && loop->signals != NULL;
+    return PyBool_FromLong(FIO_SETS_WAKEUP_FD);
+}
+
+int
+fio_signal_wait_begin(FioLoop *loop)
+{
+    if (!loop->guards) {
+        return 0;
+    }
+    int before = PySignal_SetWakeupFd(loop->signals->write_fd);
+    if (before >= 0) {
+        /* Somebody has asked for signals during the run; ours would ring only in polls. */
+        (void)PySignal_SetWakeupFd(before);
+        loop->guards = false;
+        return 0;
+    }
+    loop->guarded = true;
+    return PyErr_CheckSignals();
+}
+
+void
+fio_signal_wait_end(FioLoop *loop)
+{
+    if (!loop->guarded) {
+        return;
+    }
+    loop->guarded = false;
+    int now = PySignal_SetWakeupFd(-1);
+    if (loop->signals == NULL || now != loop->signals->write_fd) {
+        (void)PySignal_SetWakeupFd(now); /* set by a handler that ran at the beginning */
+    }
 }
 
 bool

@@ -11,6 +11,17 @@ PyObject *fio_signal_wakeup_fd(FioLoop *loop, PyObject *unused);
 /* METH_NOARGS: the loop has handlers now, and programs can tell in which turn they run. */
 PyObject *fio_signal_heed(FioLoop *loop, PyObject *unused);
 
+/* METH_O: whether signals ring the pipe while the loop waits, and only then (bool). Returns whether
+ * this Python can do so. */
+PyObject *fio_signal_guard(FioLoop *loop, PyObject *on);
+
+/* Before the length of a wait is told: from here on a signal ends it. Those that came before have
+ * their Python handlers run; -1 where one raised, with the exception set. */
+FIO_MUST_CHECK int fio_signal_wait_begin(FioLoop *loop);
+
+/* Before anything else can ask for the wake-up descriptor; does nothing a second time. */
+void fio_signal_wait_end(FioLoop *loop);
+
 /* Is the watch that of the loop's own pipe? */
 bool fio_signal_owns(const fio_watch *watch);
 

@@ -614,12 +614,13 @@ DIFFERENCES = [
     ),
     Difference(
         "Signals that come just before a wait",
-        "end it: while a loop runs on the main thread ``signal.set_wakeup_fd()`` has a descriptor "
-        "of its own, and what it had before again afterwards. asyncio sets one with "
-        "``add_signal_handler()`` alone, so that Ctrl-C can be heard late.",
+        "end it, where with asyncio Ctrl-C can be heard late. Up to Python 3.12 a loop that runs "
+        "on the main thread has ``signal.set_wakeup_fd()`` for it, which asyncio sets with "
+        "``add_signal_handler()`` alone; from 3.13 on nobody sees it.",
         wakeup_descriptor_of_a_run,
         False,
         True,
+        before=(3, 13),
     ),
     Difference(
         "Devices that cannot be watched",

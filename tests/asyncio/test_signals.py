@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 
 import pytest
@@ -140,6 +141,82 @@ def test_somebody_elses_wakeup_descriptor_is_left(loop):
         assert signal.set_wakeup_fd(before) == theirs.fileno()
         ours.close()
         theirs.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="a difference there")
+def test_a_run_shows_no_wakeup_descriptor(loop):
+    """Its own, which ends its waits: programs as trio's guest mode ask whether there is one."""
+    seen = []
+
+    def look(*_):
+        seen.append(signal.set_wakeup_fd(-1))
+
+    async def main():
+        look()
+        await asyncio.sleep(0.001)
+        look()
+        loop.add_signal_handler(signal.SIGUSR2, print)
+        assert signal.set_wakeup_fd(-1) >= 0
+        loop.remove_signal_handler(signal.SIGUSR2)
+        with pytest.raises(RuntimeError, match="cannot be caught"):
+            loop.add_signal_handler(signal.SIGKILL, print)
+        look()
+        timer = later(signal.SIGUSR1)
+        while len(seen) < 4:
+            await asyncio.sleep(1)
+        timer.join()
+        look()
+
+    before = signal.signal(signal.SIGUSR1, look)
+    try:
+        loop.run_until_complete(main())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [-1] * 5
+
+
+def test_a_wakeup_descriptor_set_while_the_loop_runs_is_rung(run):
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    got = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        await asyncio.sleep(0.001)
+        arrived = loop.create_future()
+        loop.add_reader(ours, lambda: arrived.done() or arrived.set_result(ours.recv(10)))
+        timer = later(signal.SIGUSR1)
+        got.append(await arrived)
+        timer.join()
+        loop.remove_reader(ours)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        run(main())
+        assert signal.set_wakeup_fd(-1) == theirs.fileno()
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGUSR1, before)
+        ours.close()
+        theirs.close()
+    assert got == [bytes([signal.SIGUSR1])]
+
+
+def test_work_of_a_signal_handler_is_not_waited_for(loop):
+    """A handler's callbacks and timers count for the wait that its signal comes before."""
+
+    def handler(*_):
+        loop.call_later(0.001, loop.stop)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        for _ in range(200):
+            loop.call_soon(signal.raise_signal, signal.SIGUSR1)
+            loop.run_forever()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_of_two_loops_the_one_that_asked_last_hears(loop_factory):
