@@ -21,7 +21,7 @@ from asyncio.base_events import _format_handle  # type: ignore[attr-defined]
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, TypeVarTuple
 
-from . import _core, addresses, fork, nested
+from . import _core, addresses, fork, nested, subprocess
 from .endpoints import Endpoints
 from .log import logger
 from .metrics import LoopMetrics
@@ -210,6 +210,7 @@ class Loop(_core.Loop, Endpoints):
             self._close_self_pipe()
         self._shut()
         self._listeners.clear()  # sockets that nobody else has listen no longer
+        subprocess.leave_running(self)
         self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:

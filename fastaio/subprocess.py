@@ -7,8 +7,10 @@ watcher of asyncio's is used, so it also works off the main thread.
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
+import sys
 import threading
 from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable
@@ -62,6 +64,8 @@ def watch_exit(loop: Endpoints, pid: int, on_exit: Callable[[int], object]) -> N
         return
     watch = _ExitWatch(loop, pid, pidfd, on_exit)
     loop.add_reader(pidfd, watch.exited)
+    if _LEAVES_RUNNING:
+        _running.add(watch)
 
 
 class _ExitWatch:
@@ -79,9 +83,16 @@ class _ExitWatch:
 
     def exited(self) -> None:
         """The child has ended."""
+        _running.discard(self)
         self._loop.remove_reader(self._pidfd)
         self._close()
         self._on_exit(_reap(self._pid))
+
+    def leave(self, loop: Endpoints | None) -> None:
+        """See leave_running()."""
+        if loop is None or loop is self._loop:
+            _running.discard(self)
+            _watch_by_thread(self._loop, self._pid, self._on_exit)
 
     def _close(self) -> None:
         pidfd, self._pidfd = self._pidfd, -1
@@ -90,6 +101,31 @@ class _ExitWatch:
 
     def __del__(self) -> None:
         self._close()
+
+
+#: Up to Python 3.11 asyncio has a thread wait for each child, which keeps the transport: a child
+#: that a loop which closes, or a program that ends, leaves running goes on. Later versions kill it.
+_LEAVES_RUNNING = sys.version_info < (3, 12)
+
+#: What is watched, where that is so.
+_running: set[_ExitWatch] = set()
+
+
+def leave_running(loop: Endpoints | None = None) -> None:
+    """Let threads wait for the children of a loop that was closed; None: for all there are."""
+    if _running and not sys.is_finalizing():
+        for watch in list(_running):
+            watch.leave(loop)
+
+
+def _forget_running() -> None:
+    """In a forked child: they are its parent's children."""
+    _running.clear()
+
+
+if _LEAVES_RUNNING:
+    atexit.register(leave_running)
+    os.register_at_fork(after_in_child=_forget_running)
 
 
 def _reap(pid: int) -> int:
@@ -109,7 +145,7 @@ def _watch_by_thread(loop: Endpoints, pid: int, on_exit: Callable[[int], object]
     def wait() -> None:
         returncode = _reap(pid)
         if loop.is_closed():
-            logger.warning("loop %r that handles pid %d is closed", loop, pid)
+            logger.warning("Loop %r that handles pid %d is closed", loop, pid)
         else:
             loop.call_soon_threadsafe(on_exit, returncode)
 

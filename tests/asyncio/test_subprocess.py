@@ -1,8 +1,10 @@
 """Subprocesses: what asyncio's do, ours do."""
 
 import asyncio
+import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
@@ -164,3 +166,73 @@ def test_cancelled_wait_leaves_the_child_running(run):
         assert await child.wait() == -signal.SIGKILL
 
     run(main())
+
+
+#: Up to Python 3.11 a child that nobody waited for goes on, later its transport kills it.
+GOES_ON = sys.version_info < (3, 12)
+
+
+def test_a_child_left_by_a_closed_loop(loop_factory, caplog):
+    """A thread of asyncio's (3.11) still waits for it, and keeps the transport."""
+    loop = loop_factory()
+    before = threading.active_count()
+    reading, writing = os.pipe()
+    waits = "import sys; sys.stdin.read()"
+
+    async def main():
+        return (
+            await asyncio.create_subprocess_exec(sys.executable, "-c", waits, stdin=reading)
+        ).pid
+
+    pid = loop.run_until_complete(main())
+    os.close(reading)
+    loop.close()
+    with pytest.warns(ResourceWarning):
+        gc.collect()
+        if GOES_ON:
+            assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+            assert threading.active_count() == before + 1
+        os.close(writing)
+        for thread in threading.enumerate():
+            if "waitpid" in thread.name:
+                thread.join()
+        gc.collect()
+    if GOES_ON:
+        with pytest.raises(ChildProcessError):  # reaped
+            os.waitpid(pid, 0)
+    else:
+        assert os.waitpid(pid, 0) == (pid, signal.SIGKILL)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ([f"Loop {loop!r} that handles pid {pid} is closed"] if GOES_ON else [])
+
+
+LEAVES = """
+import asyncio
+from {module} import {name} as make
+
+async def main():
+    await asyncio.create_subprocess_exec("cat", stdin=0, stdout=1)
+
+loop = make()
+loop.run_until_complete(main())
+{close}
+"""
+
+
+@pytest.mark.parametrize("close", ["loop.close()", ""])
+def test_a_child_left_by_a_program_that_ends(loop, close):
+    program = LEAVES.format(module=type(loop).__module__, name=type(loop).__name__, close=close)
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as parent:
+        assert parent.wait(30) == 0
+        try:
+            parent.stdin.write(b"is it there?")
+            parent.stdin.close()
+        except BrokenPipeError:
+            parent.stdin = None
+        assert parent.stdout.read() == (b"is it there?" if GOES_ON else b"")
+        assert parent.stderr.read() == b""
