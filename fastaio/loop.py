@@ -193,7 +193,9 @@ class Loop(_core.Loop, Endpoints):
             raise AttributeError("_nest_patched")
         return True
 
-    _shut = _core.Loop.close  # found here also when the interpreter has cleared its modules
+    # Found here also when the interpreter has cleared its modules.
+    _shut = _core.Loop.close
+    _leave_running = staticmethod(subprocess.leave_running)
 
     def close(self) -> None:
         """Drop all callbacks, close what is open on the loop, let the executor go; idempotent.
@@ -210,7 +212,7 @@ class Loop(_core.Loop, Endpoints):
             self._close_self_pipe()
         self._shut()
         self._listeners.clear()  # sockets that nobody else has listen no longer
-        subprocess.leave_running(self)
+        self._leave_running(self)
         self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:

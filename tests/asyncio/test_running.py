@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
 import sys
 import threading
 import warnings
@@ -103,6 +104,23 @@ def test_unclosed_loop_warns(loop_factory):
     with pytest.warns(ResourceWarning, match="unclosed event loop"):
         del loop
         gc.collect()
+
+
+LEFT = """
+import asyncio
+from {module} import {name} as make
+asyncio.set_event_loop(make())
+asyncio.get_event_loop().run_until_complete(asyncio.sleep(0))
+"""
+
+
+def test_a_loop_left_to_the_end_of_the_program_closes_in_silence(loop):
+    """By then the interpreter has cleared the modules."""
+    program = LEFT.format(module=type(loop).__module__, name=type(loop).__name__)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, timeout=30, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_closed_loop_does_not_warn(loop_factory):
