@@ -306,8 +306,9 @@ limit_take(FIO_STEALS PyObject *limit, size_t *bytes, PyObject **kept)
     }
     bool huge = PyErr_Occurred() != NULL || number >= (double)PY_SSIZE_T_MAX;
     PyErr_Clear();
-    *bytes = huge ? (size_t)PY_SSIZE_T_MAX : (size_t)number;
-    if (huge || !PyLong_CheckExact(limit)) {
+    bool some = number > 0.0; /* an attribute may be set to less, or to what is no number */
+    *bytes = huge ? (size_t)PY_SSIZE_T_MAX : some ? (size_t)number : 0;
+    if (huge || !some || !PyLong_CheckExact(limit)) {
         Py_XSETREF(*kept, limit);
         return 0;
     }

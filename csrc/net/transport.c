@@ -621,28 +621,49 @@ transport_tell_lost(FioTransport *self, PyObject *exc)
     return result;
 }
 
+/* A step has failed, and others are still to be done: the first error is kept for the caller. */
+static void
+transport_keep_error(FioTransport *self, PyObject **kept)
+{
+    if (*kept == NULL) {
+        *kept = PyErr_GetRaisedException();
+    }
+    else {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+}
+
 /* What is done for the connection however its connection_lost() went. */
 static int
 transport_end(FioTransport *self)
 {
-    int result = transport_close_descriptor(self);
+    PyObject *raised = NULL;
+    if (transport_close_descriptor(self) < 0) {
+        transport_keep_error(self, &raised);
+    }
     self->stream.link = NULL;
     self->stream.link_owner = NULL;
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->context);
     if (transport_detach(self) < 0) {
-        result = -1;
+        transport_keep_error(self, &raised);
     }
     if (self->empty_waiter != NULL) {
         PyObject *closed = PyObject_CallFunction(PyExc_ConnectionError, "s",
                                                  "Connection is closed by peer");
         if (closed == NULL) {
-            return -1;
+            transport_keep_error(self, &raised);
         }
-        transport_fail_waiter(self, closed);
-        Py_DECREF(closed);
+        else {
+            transport_fail_waiter(self, closed);
+            Py_DECREF(closed);
+        }
     }
-    return result;
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+        return -1;
+    }
+    return 0;
 }
 
 void
@@ -745,8 +766,10 @@ fio_transport_finalize(FioTransport *self)
     if (PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", (PyObject *)self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
-    if (transport_close_descriptor(self) < 0
-        || (FIO_SERVER_COUNTS_TRANSPORTS && transport_detach(self) < 0)) {
+    if (transport_close_descriptor(self) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    if (FIO_SERVER_COUNTS_TRANSPORTS && transport_detach(self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
     if (raised != NULL) {

@@ -245,6 +245,8 @@ def test_connection_lost_counted(run):
 def test_limits_set(run):
     async def main():
         async with made("socket") as (transport, protocol, other):
+            transport._high_water, transport._low_water = -1, 0.5
+            assert transport.get_write_buffer_limits() == (0.5, -1)
             transport._high_water, transport._low_water = 20, 10
             assert transport.get_write_buffer_limits() == (10, 20)
             size = 1 << 20
