@@ -25,7 +25,13 @@ from . import _core, addresses, fork, nested, subprocess
 from .endpoints import Endpoints
 from .log import logger
 from .metrics import LoopMetrics
-from .queues import ReadyHandles, ScheduledTimers, run_adopted
+from .queues import (
+    ReadyHandles,
+    ScheduledTimers,
+    run_adopted,
+    waiting_handles,
+    waiting_timers,
+)
 from .seams import named_as_asyncio
 from .selector import WatchedFiles, is_plain
 
@@ -84,7 +90,8 @@ class Loop(_core.Loop, Endpoints):
 
     @_ready.setter
     def _ready(self, handles: Iterable[Any]) -> None:
-        ReadyHandles(self).replace(handles)
+        if handles or waiting_handles(self):  # it is made with empty ones
+            ReadyHandles(self).replace(handles)
 
     @property  # type: ignore[override]
     def _scheduled(self) -> ScheduledTimers:
@@ -92,7 +99,8 @@ class Loop(_core.Loop, Endpoints):
 
     @_scheduled.setter
     def _scheduled(self, handles: Iterable[Any]) -> None:
-        ScheduledTimers(self).replace(handles)
+        if handles or waiting_timers(self):
+            ScheduledTimers(self).replace(handles)
 
     def _adopt(self, handle: asyncio.Handle) -> asyncio.Handle:
         return self._new_handle(run_adopted, handle)

@@ -5,7 +5,7 @@ at asyncio's and change them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from . import _core
@@ -13,7 +13,17 @@ from . import _core
 if TYPE_CHECKING:
     from .loop import Loop
 
-__all__ = ["ReadyHandles", "ScheduledTimers", "run_adopted"]
+__all__ = [
+    "ReadyHandles",
+    "ScheduledTimers",
+    "run_adopted",
+    "waiting_handles",
+    "waiting_timers",
+]
+
+#: The handles of a loop that wait to be run, and its timers: new lists.
+waiting_handles: Callable[[_core.Loop], list[asyncio.Handle]] = _core.Loop._ready.__get__
+waiting_timers: Callable[[_core.Loop], list[asyncio.TimerHandle]] = _core.Loop._scheduled.__get__
 
 
 class _Queue(MutableSequence[Any]):
@@ -63,8 +73,7 @@ class ReadyHandles(_Queue):
     """What is to run in the next turn, from the left; as asyncio's deque of it."""
 
     def _list(self) -> list[asyncio.Handle]:
-        handles: list[asyncio.Handle] = _core.Loop._ready.__get__(self._loop)
-        return handles
+        return waiting_handles(self._loop)
 
     def __delitem__(self, index: Any) -> None:
         chosen = range(len(self))[index]
@@ -111,8 +120,7 @@ class ScheduledTimers(_Queue):
     """The timers that wait, in the order of a heap; as asyncio's list of them."""
 
     def _list(self) -> list[asyncio.TimerHandle]:
-        timers: list[asyncio.TimerHandle] = _core.Loop._scheduled.__get__(self._loop)
-        return timers
+        return waiting_timers(self._loop)
 
     def __delitem__(self, index: Any) -> None:
         chosen = self._list()[index]

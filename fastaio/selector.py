@@ -19,9 +19,12 @@ __all__ = ["WatchedFiles", "is_plain"]
 class WatchedFiles(selectors.BaseSelector):
     """The files that a loop watches, as asyncio's transports and other programs look at them."""
 
+    _given: dict[int, selectors.SelectorKey]
+
     def __init__(self, loop: Loop) -> None:
         self._loop = weakref.ref(loop)
-        self._given: dict[int, selectors.SelectorKey] = {}  # what register() was called for
+        # What register() was called for; not by the method below, for its cost.
+        self.__dict__["_given"] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
