@@ -338,7 +338,7 @@ class Loop(_core.Loop, Endpoints):
         """Whether names are looked up without the executor: nobody could tell it from theirs."""
         return (
             self._default_executor is self._made_executor
-            and getattr(self.run_in_executor, "__func__", None) is Loop.run_in_executor
+            and getattr(self.run_in_executor, "__func__", None) is _run_in_executor
             and addresses.is_plain()
         )
 
@@ -483,6 +483,9 @@ class Loop(_core.Loop, Endpoints):
         else:
             callback = f"<Handle {type(what).__name__}._read_ready() of {what!r}>"
         logger.warning("Executing %s took %.3f seconds", callback, seconds)
+
+
+_run_in_executor = Loop.run_in_executor  # a program may put its own there
 
 
 if hasattr(coroutines, "_iscoroutinefunction"):

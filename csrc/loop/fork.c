@@ -70,7 +70,6 @@ fork_renew(FioLoop *loop)
         loop->found = NULL;
     }
     loop->left_behind = loop->running;
-    fio_resolver_fork(loop);
     if (FIO_TASKS_ASK_FOR_LOOP && loop->thread_id == PyThread_get_thread_ident()) {
         loop->forked.run = fork_returned;
         if (fio_ready_defer_first(loop, &loop->forked) < 0) {
@@ -79,7 +78,7 @@ fork_renew(FioLoop *loop)
     }
     fio_loop_drop_input(loop); /* the parent's to answer */
     atomic_store(&loop->crossing->blocking, false);
-    if (fio_watches_fork(loop, loop->thread_id != 0) < 0) {
+    if (fio_resolver_fork(loop) < 0 || fio_watches_fork(loop, loop->thread_id != 0) < 0) {
         return -1;
     }
     return fio_signal_fork(loop);

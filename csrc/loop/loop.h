@@ -98,6 +98,7 @@ struct FioLoop {
     struct fio_handle_pool *pool;  /* owned: freelist of Handle objects */
     struct fio_watches *watches;   /* owned: the open watches by descriptor */
     struct fio_resolver *resolver; /* owned: threads that look names up, or NULL */
+    fio_node lookups;              /* what they were asked, and is not answered yet */
     struct fio_signals *signals;   /* owned: the pipe that signals ring, or NULL */
     fio_loop_input *input;         /* owned: PyMem, or NULL */
     PyObject *fatal;               /* owned: an exception that ends run_forever(), or NULL */

@@ -42,6 +42,7 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->st = fio_state_of_type(type);
     self->gc_head = self->st->gc_head;
+    fio_list_init(&self->lookups);
     self->closed = true; /* until fio_loop_open() */
     self->kwnames_loop = Py_BuildValue("(O)", self->st->str_loop);
     if (self->kwnames_loop == NULL || fio_loop_open(self) < 0 || fio_overrides_look(self) < 0) {

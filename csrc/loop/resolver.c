@@ -31,16 +31,14 @@
 #define LABEL_MAX 63
 #define SERVICE_MAX 63
 
-enum lookup_state { LOOKUP_QUEUED, LOOKUP_ASKING, LOOKUP_ANSWERED };
-
 typedef struct resolver_lookup {
-    fio_node node;  /* in lookups */
-    fio_node place; /* in the queue, or in none */
+    fio_node node;  /* in loop->lookups */
+    fio_node place; /* in the queue, or in none; under the lock */
     fio_deferred answer;
     struct resolver_lookup *before; /* the one that was answered before it */
     FioLoop *loop;                  /* borrowed; not for the threads */
-    PyObject *future; /* owned; NULL: nobody waits, and the thread that has it frees it */
-    enum lookup_state state;
+    PyObject *future;               /* owned; not for the threads */
+    atomic_bool has_one;            /* the loop or a thread; else both have it */
     struct addrinfo hints;
     struct addrinfo *found;
     int error;        /* of getaddrinfo(3) */
@@ -53,7 +51,6 @@ typedef struct resolver_lookup {
 
 /* Two locks, so that who is woken under one of them does not come to wait for it. */
 typedef struct fio_resolver {
-    fio_node lookups; /* all of them; not for the threads */
     int most_threads;
     uv_mutex_t lock; /* for what follows, and what is in the queue */
     uv_cond_t asked;
@@ -64,7 +61,7 @@ typedef struct fio_resolver {
     int threads;       /* all of them */
     int users;         /* threads, and the loop while it is open */
     bool closed;
-    uv_mutex_t open_lock; /* for the loop being open, and who is to free what a thread asks */
+    uv_mutex_t open_lock; /* for the loop being open */
     FioLoop *loop;        /* borrowed; NULL: it is closed */
     _Atomic(resolver_lookup *) done; /* the latest answer; under the lock but for being taken */
 } fio_resolver;
@@ -79,6 +76,15 @@ lookup_free(resolver_lookup *lookup)
         freeaddrinfo(lookup->found);
     }
     PyMem_RawFree(lookup);
+}
+
+/* The loop or a thread lets go of it: the last one frees it. */
+static void
+lookup_release(resolver_lookup *lookup)
+{
+    if (atomic_exchange(&lookup->has_one, true)) {
+        lookup_free(lookup);
+    }
 }
 
 static void
@@ -120,25 +126,32 @@ resolver_wait(fio_resolver *self)
     resolver_lookup *lookup = FIO_CONTAINER_OF(self->queue.next, resolver_lookup, place);
     fio_list_remove(&lookup->place);
     self->queued--;
-    lookup->state = LOOKUP_ASKING;
+    atomic_store(&lookup->has_one, false);
     return lookup;
+}
+
+static void
+resolver_push_answer(fio_resolver *self, resolver_lookup *lookup)
+{
+    lookup->before = atomic_load(&self->done);
+    while (!atomic_compare_exchange_weak(&self->done, &lookup->before, lookup)) {
+    }
 }
 
 static void
 resolver_answered(fio_resolver *self, resolver_lookup *lookup)
 {
     uv_mutex_lock(&self->open_lock);
-    lookup->state = LOOKUP_ANSWERED;
-    if (lookup->future == NULL) {
-        lookup_free(lookup);
-    }
-    else if (self->loop != NULL) {
-        lookup->before = atomic_load(&self->done);
-        while (!atomic_compare_exchange_weak(&self->done, &lookup->before, lookup)) {
-        }
+    bool open = self->loop != NULL;
+    if (open) {
+        atomic_store(&lookup->has_one, true);
+        resolver_push_answer(self, lookup);
         fio_crossing_fill(self->loop);
     }
     uv_mutex_unlock(&self->open_lock);
+    if (!open) {
+        lookup_release(lookup);
+    }
 }
 
 static void *
@@ -238,7 +251,6 @@ resolver_new(FioLoop *loop)
         fio_raise_uv(err);
         return NULL;
     }
-    fio_list_init(&self->lookups);
     fio_list_init(&self->queue);
     int most = (int)uv_available_parallelism() + RESOLVER_MORE_THREADS;
     self->most_threads = most < RESOLVER_MOST_THREADS ? most : RESOLVER_MOST_THREADS;
@@ -361,12 +373,17 @@ fio_resolver_drain(FioLoop *loop)
         first = latest;
         latest = before;
     }
-    for (; first != NULL; first = first->before) {
-        if (fio_loop_defer(loop, &first->answer) < 0) {
-            return -1;
+    int err = 0;
+    while (first != NULL) {
+        resolver_lookup *next = first->before;
+        err = err < 0 ? err : fio_loop_defer(loop, &first->answer);
+        if (err < 0) {
+            resolver_push_answer(self, first); /* for another time */
+            fio_crossing_fill(loop);
         }
+        first = next;
     }
-    return 0;
+    return err;
 }
 
 /* -- questions ------------------------------------------------------------------------------------
@@ -455,7 +472,7 @@ lookup_begin(FioLoop *loop, resolver_lookup *lookup, PyObject *const *args)
     if (!resolver_ask(loop->resolver, lookup)) {
         return 1;
     }
-    fio_list_append(&loop->resolver->lookups, &lookup->node);
+    fio_list_append(&loop->lookups, &lookup->node);
     return 0;
 }
 
@@ -471,6 +488,7 @@ fio_resolver_look_up(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
     }
     fio_list_init(&lookup->node);
     fio_list_init(&lookup->place);
+    atomic_init(&lookup->has_one, true);
     lookup->answer.run = lookup_answer;
     lookup->loop = loop;
     int begun = lookup_take(lookup, args) ? lookup_begin(loop, lookup, args) : 1;
@@ -492,13 +510,13 @@ fio_resolver_forget(FioLoop *loop, PyObject *future)
     if (self == NULL) {
         Py_RETURN_NONE;
     }
-    for (fio_node *node = self->lookups.next; node != &self->lookups; node = node->next) {
+    for (fio_node *node = loop->lookups.next; node != &loop->lookups; node = node->next) {
         resolver_lookup *lookup = FIO_CONTAINER_OF(node, resolver_lookup, node);
         if (lookup->future != future) {
             continue;
         }
         uv_mutex_lock(&self->lock);
-        bool queued = lookup->state == LOOKUP_QUEUED;
+        bool queued = !fio_list_is_empty(&lookup->place);
         if (queued) {
             fio_list_remove(&lookup->place);
             self->queued--;
@@ -517,31 +535,9 @@ fio_resolver_forget(FioLoop *loop, PyObject *future)
 /* -- the loop's end -------------------------------------------------------------------------------
  */
 
-/* Under the lock for the loop being open, which it lets go meanwhile. */
 static void
-resolver_drop(fio_resolver *self, FioLoop *loop, resolver_lookup *lookup)
+resolver_end(fio_resolver *self)
 {
-    PyObject *future = lookup->future;
-    bool asking = lookup->state == LOOKUP_ASKING;
-    lookup->future = NULL;
-    fio_list_remove(&lookup->node);
-    uv_mutex_unlock(&self->open_lock);
-    if (!asking) {
-        fio_loop_undefer(loop, &lookup->answer);
-        lookup_free(lookup);
-    }
-    Py_DECREF(future);
-    uv_mutex_lock(&self->open_lock);
-}
-
-void
-fio_resolver_shut(FioLoop *loop)
-{
-    fio_resolver *self = loop->resolver;
-    if (self == NULL) {
-        return;
-    }
-    loop->resolver = NULL;
     uv_mutex_lock(&self->lock);
     self->closed = true;
     self->queued = 0;
@@ -549,29 +545,53 @@ fio_resolver_shut(FioLoop *loop)
     uv_mutex_unlock(&self->lock);
     uv_mutex_lock(&self->open_lock);
     self->loop = NULL;
-    while (!fio_list_is_empty(&self->lookups)) {
-        resolver_drop(self, loop, FIO_CONTAINER_OF(self->lookups.next, resolver_lookup, node));
-    }
     uv_mutex_unlock(&self->open_lock);
     uv_mutex_lock(&self->lock);
     resolver_leave(self);
 }
 
 void
+fio_resolver_shut(FioLoop *loop)
+{
+    fio_resolver *self = loop->resolver;
+    if (self != NULL) {
+        loop->resolver = NULL;
+        resolver_end(self);
+    }
+    /* Without a lock: when a future goes, anything may run, also a fork. */
+    while (!fio_list_is_empty(&loop->lookups)) {
+        resolver_lookup *lookup = FIO_CONTAINER_OF(loop->lookups.next, resolver_lookup, node);
+        PyObject *future = lookup->future;
+        fio_list_remove(&lookup->node);
+        fio_loop_undefer(loop, &lookup->answer);
+        lookup_release(lookup);
+        Py_DECREF(future);
+    }
+}
+
+int
 fio_resolver_fork(FioLoop *loop)
 {
-    /* Its lock may be a thread's that is not here: it can only be left as it is. */
+    int err = fio_resolver_drain(loop);
+    /* Its lock may be a thread's that is not here: it can only be left as it is. What was asked and
+     * not answered is the loop's alone, and stays without an answer, as with an executor. */
     loop->resolver = NULL;
+    for (fio_node *node = loop->lookups.next; node != &loop->lookups; node = node->next) {
+        resolver_lookup *lookup = FIO_CONTAINER_OF(node, resolver_lookup, node);
+        if (!lookup->answer.queued) {
+            fio_list_init(&lookup->place);
+            atomic_store(&lookup->has_one, true);
+            lookup->found = NULL; /* a thread may have been about to set it */
+        }
+    }
+    return err;
 }
 
 int
 fio_resolver_traverse(FioLoop *loop, visitproc visit, void *arg)
 {
-    if (loop->resolver != NULL) {
-        fio_node *lookups = &loop->resolver->lookups;
-        for (fio_node *node = lookups->next; node != lookups; node = node->next) {
-            Py_VISIT(FIO_CONTAINER_OF(node, resolver_lookup, node)->future);
-        }
+    for (fio_node *node = loop->lookups.next; node != &loop->lookups; node = node->next) {
+        Py_VISIT(FIO_CONTAINER_OF(node, resolver_lookup, node)->future);
     }
     return 0;
 }

@@ -18,8 +18,9 @@ FIO_MUST_CHECK int fio_resolver_drain(FioLoop *loop);
 /* Drops what has not been answered; threads that still wait for an answer end by themselves. */
 void fio_resolver_shut(FioLoop *loop);
 
-/* In a forked child, which has none of the threads: forgets them and what they were asked. */
-void fio_resolver_fork(FioLoop *loop);
+/* In a forked child, which has none of the threads: forgets them. What they have answered is handed
+ * over here too. -1: MemoryError. */
+FIO_MUST_CHECK int fio_resolver_fork(FioLoop *loop);
 
 int fio_resolver_traverse(FioLoop *loop, visitproc visit, void *arg);
 

@@ -216,7 +216,8 @@ fio_crossing_drain_filled(FioLoop *loop)
         }
     }
     PyMem_RawFree(items);
-    return result < 0 ? result : fio_resolver_drain(loop);
+    int drained = fio_resolver_drain(loop);
+    return result < 0 ? result : drained;
 }
 
 void

@@ -222,6 +222,22 @@ def test_run_in_executor_of_a_subclass_is_asked_for_names(loop):
     assert calls == [("localhost", 80, 0, 0, 0, 0)]
 
 
+def test_run_in_executor_put_into_the_class_is_asked_for_names(run, loop, monkeypatch):
+    def run_in_executor(self, executor, function, *args):
+        calls.append(args)
+        return genuine(self, executor, function, *args)
+
+    calls = []
+    genuine = type(loop).run_in_executor
+    monkeypatch.setattr(type(loop), "run_in_executor", run_in_executor)
+
+    async def main():
+        await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+
+    run(main())
+    assert calls == [("localhost", 80, 0, 0, 0, 0)]
+
+
 def test_names_for_nobody(run):
     """Cancelled, asked or not, and left over when the loop is closed."""
 

@@ -119,6 +119,70 @@ def test_a_forked_child_has_threads_of_its_own():
     assert fastaio.run(main()) == 42
 
 
+def exit_code_of_a_child(child) -> int:
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        try:
+            os._exit(child())
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_forked_child_has_the_answers_that_came_before():
+    async def main():
+        loop = asyncio.get_running_loop()
+        futures = [loop._look_up("localhost", 80, 0, 0, 0, 0) for _ in range(3)]
+        # No turn is taken meanwhile; a child that was forked too early is ended.
+        for _ in range(20):
+            pid = os.fork()
+            if pid == 0:
+                signal.setitimer(signal.ITIMER_REAL, 0.5)
+                for future in futures:
+                    await future
+                os._exit(42)
+            if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42:
+                break
+        else:
+            raise AssertionError("the answers are not there")
+        await asyncio.wait(futures)
+
+    fastaio.run(main())
+
+
+def test_a_forked_child_keeps_nothing_of_what_was_asked():
+    loop = fastaio.new_event_loop()
+    futures = [loop._look_up("localhost", 80, 0, 0, 0, 0) for _ in range(500)]
+    gone = [weakref.ref(future) for future in futures]
+
+    def child():
+        loop.close()
+        futures.clear()
+        gc.collect()
+        return 42 if all(each() is None for each in gone) else 2
+
+    assert exit_code_of_a_child(child) == 42
+    loop.close()
+
+
+def test_a_fork_when_a_future_goes_with_the_loop():
+    class Future(asyncio.Future):
+        def __del__(self):
+            codes.append(exit_code_of_a_child(lambda: 42))
+
+    class Loop(fastaio.Loop):
+        def create_future(self):
+            return Future(loop=self)
+
+    codes = []
+    loop = Loop()
+    for _ in range(30):
+        loop._look_up("localhost", 80, 0, 0, 0, 0)
+    loop.close()
+    assert codes == [42] * 30
+
+
 def test_answers_wake_a_select_of_a_program_s():
     class Loop(fastaio.Loop):
         def __init__(self):
