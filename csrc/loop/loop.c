@@ -100,9 +100,11 @@ fio_loop_wait(FioLoop *loop, int milliseconds)
     loop->timers.waited = loop->timers.started;
     atomic_store(&loop->crossing->blocking, true);
     /* What another thread queued until now did not wake us. */
+    bool written = atomic_load(&loop->crossing->written);
     bool filled = loop->ready.count > 0 || atomic_load(&loop->crossing->filled);
-    fio_watches_poll(loop, filled ? 0 : milliseconds);
-    return !atomic_exchange(&loop->crossing->blocking, false);
+    fio_watches_poll(loop, filled || written ? 0 : milliseconds);
+    atomic_store(&loop->crossing->written, false);
+    return !atomic_exchange(&loop->crossing->blocking, false) || written;
 }
 
 /* Milliseconds until the first timer is due, -1: there is none. `now`: our clock. */

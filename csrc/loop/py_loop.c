@@ -236,6 +236,8 @@ PyDoc_STRVAR(loop_write_to_self_doc, "_write_to_self($self, /)\n"
 static PyObject *
 loop_write_to_self(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
+    /* As with `filled`: one of the two sees the other. */
+    atomic_store(&self->crossing->written, true);
     fio_crossing_wake(self);
     Py_RETURN_NONE;
 }

@@ -15,6 +15,7 @@ typedef struct fio_crossing {
     bool closed;
     atomic_bool filled;   /* size > 0, readable without the lock */
     atomic_bool blocking; /* the loop is in a poll that may block, or about to enter it */
+    atomic_bool written;  /* _write_to_self() was called since the last poll that could wait */
     uv_cond_t ended;      /* a callback was run that another thread waits for the end of */
     atomic_int waiting;   /* how many threads do */
 } fio_crossing;

@@ -309,6 +309,27 @@ def test_another_thread_ends_a_select_that_was_replaced(loop):
     assert others
 
 
+def test_another_thread_ends_a_select_before_it_waits(loop):
+    original = loop._selector.select
+    ended = []
+
+    def end():
+        loop.stop()
+        loop._write_to_self()
+
+    def select(timeout):
+        if timeout is None and not ended:
+            other = threading.Thread(target=end)
+            other.start()
+            other.join()
+            ended.append(other)
+        return original(timeout)
+
+    with mock.patch.object(loop._selector, "select", select):
+        loop.run_forever()
+    assert ended
+
+
 def test_what_select_raises_ends_the_run(loop):
     with mock.patch.object(loop._selector, "select", side_effect=OSError("gone")):
         with pytest.raises(OSError, match="gone"):
