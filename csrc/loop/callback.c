@@ -405,20 +405,23 @@ fio_handle_own_context(FioHandle *self)
 static PyObject *
 handle_call_by_method(FioHandle *self, PyObject *context)
 {
-    PyObject *args = PyObject_GetAttrString((PyObject *)self, "_args");
-    PyObject *run = args == NULL ? NULL : PyObject_GetAttrString(context, "run");
-    PyObject *all = NULL;
-    if (run != NULL && PyTuple_Check(args)
-        && (all = PyTuple_New(PyTuple_GET_SIZE(args) + 1)) != NULL) {
-        PyTuple_SET_ITEM(all, 0, Py_NewRef(self->callback));
+    PyObject *run = PyObject_GetAttrString(context, "run");
+    PyObject *callback = Py_NewRef(self->callback);
+    PyObject *given = run == NULL ? NULL : fio_handle_get_args(self, NULL);
+    PyObject *args = given == NULL ? NULL : fio_handle_args_tuple(given);
+    PyObject *all = args == NULL ? NULL : PyTuple_New(PyTuple_GET_SIZE(args) + 1);
+    if (all != NULL) {
+        PyTuple_SET_ITEM(all, 0, Py_NewRef(callback));
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
             PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
         }
     }
     PyObject *result = all == NULL ? NULL : PyObject_CallObject(run, all);
     Py_XDECREF(all);
-    Py_XDECREF(run);
     Py_XDECREF(args);
+    Py_XDECREF(given);
+    Py_DECREF(callback);
+    Py_XDECREF(run);
     return result;
 }
 
@@ -492,6 +495,9 @@ handle_end(FioHandle *self, unsigned char outer)
     if (FIO_UNLIKELY(cancelled && outer == FIO_HANDLE_IDLE)
         && (self->rare == NULL || !self->rare->keeps_call)) {
         handle_drop_call(self); /* what cancel() left to us */
+    }
+    if (FIO_UNLIKELY(self->rare != NULL) && outer == FIO_HANDLE_IDLE) {
+        Py_CLEAR(self->rare->kept);
     }
 }
 

@@ -278,19 +278,26 @@ timer_handle_set_scheduled(FioTimerHandle *self, PyObject *value, void *Py_UNUSE
 }
 
 PyObject *
+fio_handle_args_tuple(PyObject *args)
+{
+    if (PyTuple_Check(args)) {
+        return Py_NewRef(args);
+    }
+    PyObject *tuple = PySequence_Tuple(args);
+    if (tuple == NULL && Py_TYPE(args)->tp_iter == NULL && !PySequence_Check(args)) {
+        /* In the words of asyncio's call. */
+        PyErr_Format(PyExc_TypeError, "Value after * must be an iterable, not %.200s",
+                     Py_TYPE(args)->tp_name);
+    }
+    return tuple;
+}
+
+PyObject *
 fio_handle_call_given(FioHandle *self)
 {
     PyObject *args = Py_NewRef(self->rare->args);
     PyObject *callback = Py_NewRef(self->callback);
-    PyObject *tuple = PyTuple_Check(args) ? Py_NewRef(args) : NULL;
-    if (tuple == NULL) {
-        tuple = PySequence_Tuple(args);
-        if (tuple == NULL && Py_TYPE(args)->tp_iter == NULL && !PySequence_Check(args)) {
-            /* In the words of asyncio's call. */
-            PyErr_Format(PyExc_TypeError, "Value after * must be an iterable, not %.200s",
-                         Py_TYPE(args)->tp_name);
-        }
-    }
+    PyObject *tuple = fio_handle_args_tuple(args);
     PyObject *result = tuple == NULL ? NULL : PyObject_Call(callback, tuple, NULL);
     Py_XDECREF(tuple);
     Py_DECREF(callback);

@@ -8,14 +8,18 @@
 #include "net/py_transport.h"
 #include "net/stream_ahead.h"
 
+#include <limits.h>
+
 PyObject *
 fio_transport_stored(FioTransport *self, const char *name)
 {
-    PyObject *value = NULL;
-    if (FIO_UNLIKELY(self->dict != NULL)) {
-        value = PyDict_GetItemString(self->dict, name);
+    if (FIO_LIKELY(self->dict == NULL)) {
+        return NULL;
     }
-    return Py_XNewRef(value);
+    PyObject *dict = Py_NewRef(self->dict); /* one of its keys may put another in its place */
+    PyObject *value = Py_XNewRef(PyDict_GetItemString(dict, name));
+    Py_DECREF(dict);
+    return value;
 }
 
 int
@@ -28,7 +32,10 @@ fio_transport_store(FioTransport *self, PyObject *value, void *name)
     if (self->dict == NULL && (self->dict = PyDict_New()) == NULL) {
         return -1;
     }
-    return PyDict_SetItemString(self->dict, name, value);
+    PyObject *dict = Py_NewRef(self->dict);
+    int result = PyDict_SetItemString(dict, name, value);
+    Py_DECREF(dict);
+    return result;
 }
 
 /* The truth of what an attribute is set to: 1 or 0, -1. */
@@ -109,10 +116,15 @@ fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name)
     if (transport_is_over(self) || value == NULL) {
         return fio_transport_store(self, value, name);
     }
-    long number = PyLong_AsLong(value);
+    int overflow = 0;
+    long number = PyLong_AsLongAndOverflow(value, &overflow);
     if (number == -1 && PyErr_Occurred()) {
         return -1;
     }
+    if (transport_is_over(self)) { /* by the value's __index__() */
+        return fio_transport_store(self, value, name);
+    }
+    number = overflow > 0 ? LONG_MAX : number;
     stream->lost_count = number > 0;
     stream->lost_writes = number > 1 ? (uint32_t)(number < INT32_MAX ? number - 1 : INT32_MAX) : 0;
     stream->started = number <= 0 && self->context != NULL && !stream->never_reads;
@@ -173,6 +185,10 @@ static int
 transport_exchange_socket(FioTransport *self, PyObject *value, const char *name)
 {
     int fd = fio_transport_fileno(self->st, value);
+    if (!self->open) { /* by the object's fileno() */
+        PyErr_Clear();
+        return fio_transport_store(self, value, FIO_UNCONST(name));
+    }
     if (fd >= 0 && fd == self->fd) {
         Py_XSETREF(self->sock, Py_NewRef(value));
         self->stream.shared |= self->stream.kind->is_socket;
@@ -267,8 +283,12 @@ fio_transport_deque(PyObject *pieces)
 
 /* asyncio keeps a bytearray, and from 3.12 on a deque of the pieces for a socket. */
 PyObject *
-fio_transport_get_buffer(FioTransport *self, void *Py_UNUSED(closure))
+fio_transport_get_buffer(FioTransport *self, void *name)
 {
+    PyObject *stored = fio_transport_stored(self, name);
+    if (stored != NULL) {
+        return stored;
+    }
     fio_stream_flush(&self->stream);
     PyObject *pieces = transport_unsent(self);
     if (pieces == NULL) {
@@ -297,6 +317,20 @@ fio_transport_get_buffer(FioTransport *self, void *Py_UNUSED(closure))
     return buffer;
 }
 
+bool
+fio_transport_empty_buffer(FioTransport *self)
+{
+    if (!transport_is_over(self)) {
+        fio_stream_drop_output(&self->stream);
+    }
+    if (transport_is_over(self)) {
+        return false;
+    }
+    self->stream.blocked = false;
+    fio_stream_update_watch(&self->stream);
+    return true;
+}
+
 /* What is set is sent instead of what there was. */
 int
 fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name)
@@ -309,9 +343,10 @@ fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name)
     if (pieces == NULL) {
         return -1;
     }
-    fio_stream_drop_output(&self->stream);
-    self->stream.blocked = false;
-    fio_stream_update_watch(&self->stream);
+    if (!fio_transport_empty_buffer(self)) {
+        Py_DECREF(pieces);
+        return fio_transport_store(self, value, name);
+    }
     int result = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces) && result == 0; i++) {
         result = fio_transport_queue(self, PyList_GET_ITEM(pieces, i));

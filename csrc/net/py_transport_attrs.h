@@ -40,6 +40,8 @@ int fio_transport_set_server(FioTransport *self, PyObject *value, void *name);
 int fio_transport_set_sock(FioTransport *self, PyObject *value, void *name);
 PyObject *fio_transport_get_buffer(FioTransport *self, void *name);
 int fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name);
+/* Drops what waits to be sent; false: the transport has ended, if need be by what was dropped. */
+FIO_MUST_CHECK bool fio_transport_empty_buffer(FioTransport *self);
 /* A collections.deque of that. */
 FIO_MUST_CHECK PyObject *fio_transport_deque(PyObject *pieces);
 PyObject *fio_transport_get_buffer_size(FioTransport *self, void *name);

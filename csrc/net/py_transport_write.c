@@ -294,27 +294,47 @@ limits_from_args(PyObject *high_given, PyObject *low_given, PyObject **high, PyO
     return ordered > 0 ? 0 : -1;
 }
 
-/* The bytes a limit stands for, rounded down, as far as memory goes. Steals `limit`, and keeps it
- * in *kept where what a program is told is not just that number. */
+/* The bytes a number stands for, rounded down, as far as memory goes; below 0, as those of a
+ * program that sets the attributes may be, and for what is no number: 0. */
+static size_t
+limit_bytes(double number)
+{
+    return number >= (double)PY_SSIZE_T_MAX ? (size_t)PY_SSIZE_T_MAX
+           : number > 0.0                   ? (size_t)number
+                                            : 0;
+}
+
+/* Sets *bytes. Steals `limit`, and keeps it in *kept where what a program is told is not just that
+ * number. */
 static int
 limit_take(FIO_STEALS PyObject *limit, size_t *bytes, PyObject **kept)
 {
-    double number = PyFloat_AsDouble(limit);
-    if (number == -1.0 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
-        Py_DECREF(limit);
-        return -1;
-    }
-    bool huge = PyErr_Occurred() != NULL || number >= (double)PY_SSIZE_T_MAX;
-    PyErr_Clear();
-    bool some = number > 0.0; /* an attribute may be set to less, or to what is no number */
-    *bytes = huge ? (size_t)PY_SSIZE_T_MAX : some ? (size_t)number : 0;
-    if (huge || !some || !PyLong_CheckExact(limit)) {
-        Py_XSETREF(*kept, limit);
+    if (PyLong_CheckExact(limit)) {
+        int overflow = 0;
+        long long number = PyLong_AsLongLongAndOverflow(limit, &overflow);
+        *bytes = overflow == 0 && number > 0 ? (size_t)number
+                 : overflow > 0              ? (size_t)PY_SSIZE_T_MAX
+                                             : 0;
+        if (overflow == 0 && number >= 0) {
+            Py_CLEAR(*kept);
+            Py_DECREF(limit);
+        }
+        else {
+            Py_XSETREF(*kept, limit);
+        }
         return 0;
     }
-    *bytes = PyLong_AsSize_t(limit); /* exactly */
-    Py_CLEAR(*kept);
-    Py_DECREF(limit);
+    double number = PyFloat_AsDouble(limit);
+    if (number == -1.0 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            Py_DECREF(limit);
+            return -1;
+        }
+        PyErr_Clear();
+        number = Py_HUGE_VAL;
+    }
+    *bytes = limit_bytes(number);
+    Py_XSETREF(*kept, limit);
     return 0;
 }
 

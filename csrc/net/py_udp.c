@@ -7,18 +7,25 @@
 /* -- sendto() -------------------------------------------------------------------------------------
  */
 
-/* A transport made for one destination sends to no other. */
-static int
-datagram_check_address(FioDatagram *self, PyObject *address)
+/* Where a message goes that sendto() was given `address` for, or NULL with *result 0; a transport
+ * made for one destination sends to no other: *result -1. */
+static PyObject *
+datagram_destination(FioDatagram *self, PyObject *address, int *result)
 {
-    if (self->address == NULL || address == Py_None) {
-        return 0;
+    *result = 0;
+    if (self->address == NULL) {
+        return Py_XNewRef(fio_none_as_null(address));
     }
-    int same = PyObject_RichCompareBool(address, self->address, Py_EQ);
+    PyObject *ours = Py_NewRef(self->address); /* an __eq__() may set another */
+    int same = address == Py_None ? 1 : PyObject_RichCompareBool(address, ours, Py_EQ);
     if (same == 0) {
-        PyErr_Format(PyExc_ValueError, "Invalid address: must be None or %S", self->address);
+        PyErr_Format(PyExc_ValueError, "Invalid address: must be None or %S", ours);
     }
-    return same > 0 ? 0 : -1;
+    if (same <= 0) {
+        *result = -1;
+        Py_CLEAR(ours);
+    }
+    return ours;
 }
 
 PyDoc_STRVAR(datagram_sendto_doc,
@@ -43,17 +50,14 @@ datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     if (empty != 0) {
         return empty < 0 ? NULL : Py_NewRef(Py_None);
     }
-    if (datagram_check_address(self, given[1]) < 0) {
-        return NULL;
+    int result = 0;
+    PyObject *address = datagram_destination(self, given[1], &result);
+    if (result == 0) {
+        result = self->super.stream.lost_count > 0 ? fio_transport_count_lost_write(&self->super)
+                                                   : fio_datagram_send(self, given[0], address);
     }
-    if (self->super.stream.lost_count > 0) {
-        return fio_transport_count_lost_write(&self->super) < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    PyObject *address = self->address != NULL ? self->address : given[1];
-    if (fio_datagram_send(self, given[0], fio_none_as_null(address)) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    Py_XDECREF(address);
+    return result < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* -- the type -------------------------------------------------------------------------------------
@@ -125,16 +129,20 @@ datagram_set_address(FioDatagram *self, PyObject *value, void *Py_UNUSED(closure
 
 /* asyncio's deque of (data, address). */
 static PyObject *
-datagram_get_buffer(FioDatagram *self, void *Py_UNUSED(closure))
+datagram_get_buffer(FioDatagram *self, void *name)
 {
+    PyObject *stored = fio_transport_stored(&self->super, name);
+    if (stored != NULL) {
+        return stored;
+    }
     fio_stream_flush(&self->super.stream);
     PyObject *pairs = PyList_New(0);
     for (uint32_t i = 0; pairs != NULL && i < self->count; i++) {
-        const fio_datagram *each = &self->queue[self->head + i];
-        PyObject *data = Py_NewRef(each->data); /* what follows may collect garbage */
-        PyObject *address = each->address != NULL
-                                ? Py_NewRef(each->address)
-                                : fio_addr_to_python(&each->to.as.any, each->to.size);
+        const fio_datagram each = self->queue[self->head + i];
+        PyObject *data = Py_NewRef(each.data); /* what follows may collect garbage */
+        PyObject *address = each.address != NULL
+                                ? Py_NewRef(each.address)
+                                : fio_addr_to_python(&each.to.as.any, each.to.size);
         PyObject *pair = address == NULL ? NULL : PyTuple_Pack(2, data, address);
         if (pair == NULL || PyList_Append(pairs, pair) < 0) {
             Py_CLEAR(pairs);
@@ -160,9 +168,10 @@ datagram_set_buffer(FioDatagram *self, PyObject *value, void *name)
     if (pairs == NULL) {
         return -1;
     }
-    fio_stream_drop_output(&super->stream);
-    super->stream.blocked = false;
-    fio_stream_update_watch(&super->stream);
+    if (!fio_transport_empty_buffer(super)) {
+        Py_DECREF(pairs);
+        return fio_transport_store(super, value, name);
+    }
     int result = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs) && result == 0; i++) {
         PyObject *data = NULL;

@@ -88,6 +88,7 @@ struct fio_stream {
     uint32_t chunk_capacity;
     uint32_t lost_count;     /* > 0: finish() was called */
     uint32_t lost_writes;    /* writes to nowhere */
+    uint32_t drops;          /* how often the output was dropped */
     size_t queued;           /* bytes in the chunks */
     struct fio_ahead *ahead; /* what was read and waits for its turn (stream_ahead.c), or NULL */
     size_t high_water;

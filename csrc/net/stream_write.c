@@ -214,6 +214,7 @@ stream_queue_file(fio_stream *stream, int fd, int64_t offset, size_t size)
 void
 fio_stream_drop_output(fio_stream *stream)
 {
+    stream->drops++;
     fio_list_remove(&stream->turn_end.node);
     fio_buf_free(&stream->wire.out);
     if (stream->kind != NULL && stream->kind->drop_output != NULL) {
@@ -288,11 +289,15 @@ stream_send_pieces(fio_stream *stream, struct iovec *pieces, int count, bool mor
 static void
 stream_take_sent(fio_stream *stream, size_t size)
 {
+    const uint32_t drops = stream->drops;
     while (size > 0 && stream->chunk_count > 0) {
         fio_chunk *chunk = queue_first(stream);
         if (chunk->size <= size) {
             size -= chunk->size;
             queue_pop(stream);
+            if (FIO_UNLIKELY(stream->drops != drops)) {
+                return; /* releasing it has dropped the output: what there is by now is other */
+            }
             continue;
         }
         chunk->at.data += size;
@@ -300,9 +305,7 @@ stream_take_sent(fio_stream *stream, size_t size)
         stream->queued -= size;
         return;
     }
-    /* Releasing a sent object can have dropped the output: take no more than there is. */
-    size_t gathered = fio_buf_size(&stream->wire.out);
-    fio_buf_take(&stream->wire.out, size < gathered ? size : gathered);
+    fio_buf_take(&stream->wire.out, size);
 }
 
 /* Sends bytes: 1 all that was tried, 0 the kernel is full, -1 failed with errno. */

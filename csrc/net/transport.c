@@ -1,7 +1,7 @@
 /* The life of a transport: made, begun, failed, lost, collected, in the order of asyncio's
  * selector_events._SelectorTransport. */
 
-#include "net/transport.h"
+#include "net/py_transport_attrs.h"
 
 #include "base/aio.h"
 #include "base/errors.h"
@@ -432,8 +432,7 @@ fio_transport_report(FioTransport *self, const char *message)
 static bool
 transport_calls_own(FioTransport *self, const char *name, PyObject *arg, const char *second)
 {
-    PyObject *method = Py_XNewRef(
-        FIO_LIKELY(self->dict == NULL) ? NULL : PyDict_GetItemString(self->dict, name));
+    PyObject *method = fio_transport_stored(self, name);
     if (method == NULL) {
         return false;
     }
@@ -598,16 +597,16 @@ static int
 transport_tell_lost(FioTransport *self, PyObject *exc)
 {
     fio_stream *stream = &self->stream;
-    PyObject *protocol = self->protocol;
+    PyObject *connected = stream->kind->is_socket
+                              ? fio_transport_stored(self, "_protocol_connected")
+                              : NULL;
+    int result = connected == NULL ? 1 : PyObject_IsTrue(connected);
+    Py_XDECREF(connected);
+    PyObject *protocol = result <= 0 ? NULL : Py_XNewRef(self->protocol);
+    result = result < 0 ? -1 : 0;
     if (protocol == NULL) {
-        return 0;
+        return result;
     }
-    if (FIO_UNLIKELY(self->dict != NULL)
-        && PyDict_GetItemString(self->dict, "_protocol_connected") == Py_False) {
-        return 0;
-    }
-    Py_INCREF(protocol);
-    int result = 0;
     if (transport_is_bridged(self)) {
         PyObject *none = PyObject_CallMethodOneArg(protocol, self->st->str_connection_lost,
                                                    exc == NULL ? Py_None : exc);

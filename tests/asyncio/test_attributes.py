@@ -7,6 +7,8 @@ import ast
 import asyncio
 import contextvars
 import inspect
+import socket
+import weakref
 from asyncio import events
 
 import pytest
@@ -190,3 +192,46 @@ def test_reports_go_to_the_loop_that_was_set(loop):
     loop.call_soon(loop.stop)
     loop.run_forever()
     assert len(reports) == 1
+
+
+def test_arguments_that_are_no_tuple_in_a_context_of_the_programs(loop, reports):
+    class Runs:
+        def run(self, callback, *args):
+            callback(*args)
+
+    seen = []
+    for args in ([1], (2,), None):
+        handle = loop.call_soon(seen.append)
+        handle._context, handle._args = Runs(), args
+        if args is None:
+            handle._args = iter([3])
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == [1, 2, 3]
+    assert reports == []
+
+
+def test_set_in_every_run(loop):
+    """What a call was made with is let go of when the call is over."""
+    ours, other = socket.socketpair()
+    handles, alive = [], weakref.WeakSet()
+
+    class Argument:
+        pass
+
+    def read(*args):
+        handle = handles[0]
+        for _ in range(3):
+            alive.add(argument := Argument())
+            handle._args = (argument,)
+        counts.append(len(alive))
+        if len(counts) == 10:
+            loop.stop()
+
+    counts = []
+    with ours, other:
+        other.send(b"x")
+        handles.append(loop._add_reader(ours, read))
+        loop.run_forever()
+        loop.remove_reader(ours)
+    assert max(counts) <= 4

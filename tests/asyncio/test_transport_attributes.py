@@ -409,3 +409,103 @@ def test_readiness_told_by_hand(run):
             protocol.lost.set_result(None)
 
     run(main())
+
+
+@pytest.mark.parametrize("value", [-1, -(10**30), -2.5, float("nan"), 10**30])
+def test_limits_that_no_method_takes(run, value):
+    async def main():
+        async with made("socket") as (transport, _, _):
+            for name in ("_high_water", "_low_water"):
+                setattr(transport, name, value)
+                assert getattr(transport, name) is value or getattr(transport, name) == value
+            assert len(transport.get_write_buffer_limits()) == 2
+
+    run(main())
+
+
+def test_destination_set_while_it_is_compared(run):
+    async def main():
+        async with made("datagram") as (transport, _, _):
+
+            class Address(tuple):
+                __slots__ = ()
+                __hash__ = tuple.__hash__
+
+                def __eq__(self, other):
+                    transport._address = ("127.0.0.1", 2)
+                    return False
+
+            transport._address = ("127.0.0.1", 1)
+            with pytest.raises(ValueError, match="must be None or"):
+                transport.sendto(b"x", Address(("127.0.0.1", 1)))
+
+    run(main())
+
+
+def test_not_connected_by_any_false_value(run):
+    async def main():
+        async with made("socket") as (transport, protocol, other):
+            transport._protocol_connected = 0
+            transport.close()
+            while transport._protocol is not None:
+                await asyncio.sleep(0)
+            assert not protocol.lost.done()
+            assert other.recv(1) == b""
+            protocol.lost.set_result(None)
+
+    run(main())
+
+
+def test_ended_by_the_value(run):
+    """What it is asked ends the transport: the protocol is told once."""
+
+    async def main():
+        for name in ("_conn_lost", "_buffer"):
+            async with made("socket") as (transport, protocol, _):
+                ends = []
+
+                class Value:
+                    def __index__(self, end=transport.abort):
+                        end()
+                        return 0
+
+                    def __iter__(self, end=transport.abort):
+                        end()
+                        yield b"x"
+
+                protocol.connection_lost = lambda exc, ends=ends, lost=protocol.lost: (
+                    ends.append(exc),
+                    lost.done() or lost.set_result(None),
+                )
+                setattr(transport, name, value := Value())
+                assert getattr(transport, name) is value
+                setattr(transport, name, 0 if name == "_conn_lost" else bytearray())
+                transport.abort()
+                await protocol.lost
+                await asyncio.sleep(0.01)
+                assert ends == [None]
+
+    run(main())
+
+
+def test_set_by_what_was_sent(run):
+    """A piece that is let go of sets other output: all of that is sent."""
+
+    async def main():
+        async with made("socket") as (transport, _, other):
+
+            class Piece(bytes):
+                def __del__(self):
+                    transport._buffer = bytearray(b"instead")
+
+            if type(transport).__module__.startswith("asyncio"):
+                return  # lets go of what was written before it is sent, or of all of it at once
+            transport.writelines([Piece(3000), bytes(3000)])
+            data = b""
+            while not data.endswith(b"instead"):
+                await asyncio.sleep(0)
+                with contextlib.suppress(BlockingIOError):
+                    data += other.recv(10000)
+            assert len(data) == 6007
+
+    run(main())
