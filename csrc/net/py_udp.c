@@ -16,13 +16,14 @@ datagram_destination(FioDatagram *self, PyObject *address, int *result)
     if (self->address == NULL) {
         return Py_XNewRef(fio_none_as_null(address));
     }
-    PyObject *ours = Py_NewRef(self->address); /* an __eq__() may set another */
+    PyObject *ours = Py_NewRef(self->address); /* an __eq__() may set another, which counts */
     int same = address == Py_None ? 1 : PyObject_RichCompareBool(address, ours, Py_EQ);
+    Py_SETREF(ours, Py_NewRef(self->address == NULL ? Py_None : self->address));
     if (same == 0) {
         PyErr_Format(PyExc_ValueError, "Invalid address: must be None or %S", ours);
     }
-    if (same <= 0) {
-        *result = -1;
+    if (same <= 0 || ours == Py_None) {
+        *result = same <= 0 ? -1 : 0;
         Py_CLEAR(ours);
     }
     return ours;

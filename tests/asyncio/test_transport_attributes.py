@@ -432,11 +432,11 @@ def test_destination_set_while_it_is_compared(run):
                 __hash__ = tuple.__hash__
 
                 def __eq__(self, other):
-                    transport._address = ("127.0.0.1", 2)
+                    transport._address = None
                     return False
 
             transport._address = ("127.0.0.1", 1)
-            with pytest.raises(ValueError, match="must be None or"):
+            with pytest.raises(ValueError, match="must be None or None"):
                 transport.sendto(b"x", Address(("127.0.0.1", 1)))
 
     run(main())
@@ -500,7 +500,7 @@ def test_set_by_what_was_sent(run):
 
             if type(transport).__module__.startswith("asyncio"):
                 return  # lets go of what was written before it is sent, or of all of it at once
-            transport.writelines([Piece(3000), bytes(3000)])
+            transport.writelines(kind(3000) for kind in (Piece, bytes))
             data = b""
             while not data.endswith(b"instead"):
                 await asyncio.sleep(0)
