@@ -61,8 +61,8 @@ typedef struct fio_resolver {
     int threads;       /* all of them */
     int users;         /* threads, and the loop while it is open */
     bool closed;
-    uv_mutex_t open_lock; /* for the loop being open */
-    FioLoop *loop;        /* borrowed; NULL: it is closed */
+    uv_mutex_t open_lock;            /* for the loop being open */
+    FioLoop *loop;                   /* borrowed; NULL: it is closed */
     _Atomic(resolver_lookup *) done; /* the latest answer; under the lock but for being taken */
 } fio_resolver;
 

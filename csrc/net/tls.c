@@ -130,9 +130,12 @@ tls_gather(FioTLS *self, Py_ssize_t follows)
         return -1;
     }
     size_t size = (size_t)PyBytes_GET_SIZE(data);
-    fio_buf *out = &self->wire->out;
-    int err = fio_buf_reserve(out, size + (size_t)follows);
-    if (err == 0) {
+    fio_buf *out = self->wire == NULL || self->wire->closing ? NULL : &self->wire->out;
+    int err = 0;
+    if (out == NULL) {
+        err = tls_send(self, data); /* what gave it was the program's, and has ended the wire */
+    }
+    else if ((err = fio_buf_reserve(out, size + (size_t)follows)) == 0) {
         err = fio_buf_append(out, PyBytes_AS_STRING(data), size);
     }
     Py_DECREF(data);
@@ -607,9 +610,14 @@ fio_tls_on_data(FioTLS *self, const char *data, size_t size)
     if (err == 0) {
         err = wrapped ? fio_tls_do_read(self) : tls_call(self, self->st->str__advance);
     }
-    if (err == 0) {
-        err = tls_feed_all(self);
+    if (self->rest_size > 0) {
+        /* Also where a signal's handler has raised: the connection goes on. */
+        PyObject *exc = PyErr_GetRaisedException();
+        int fed = tls_feed_all(self);
+        if (exc != NULL) {
+            PyErr_SetRaisedException(exc); /* in the place of another */
+        }
+        err = err < 0 ? err : fed;
     }
-    self->rest_size = 0;
     return err;
 }
