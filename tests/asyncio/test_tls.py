@@ -153,55 +153,6 @@ def test_ciphertext_that_is_handed_on_in_pieces(run, server_context, client_cont
 PIECES = [65536, 1, 4, 5, 6, 33000, 16406, 16405, 100_000, 16407, 2, 3, 40000, 200_000, 7]
 
 
-def test_an_interrupt_between_records_leaves_the_rest(loop, server_context, client_context):
-    """Raised where a signal's handler may be called: the connection goes on behind it."""
-
-    class Sender(asyncio.Protocol):
-        def connection_made(self, transport):
-            transport.write(b"x" * 200_000 + b"end")
-
-    class Receiver(asyncio.Protocol):
-        last = b""
-
-        def connection_made(self, transport):
-            self.transport = transport
-            transport._ssl_protocol._transport.pause_reading()
-
-        def data_received(self, data):
-            self.last = data[-3:]
-            if self.last == b"end":
-                loop.stop()
-
-        def connection_lost(self, exc):
-            loop.stop()
-
-    def on_record(sslobj, direction, version, kind, message, data):
-        nonlocal records
-        records += direction == "read" and kind == ssl._TLSContentType.HEADER
-        if records == 4:
-            records += 1
-            raise KeyboardInterrupt
-
-    records = 0
-
-    async def main():
-        server = await loop.create_server(Sender, "127.0.0.1", 0, ssl=server_context)
-        _, receiver = await loop.create_connection(
-            Receiver, "127.0.0.1", port_of(server), ssl=client_context, server_hostname="localhost"
-        )
-        return server, receiver
-
-    server, receiver = loop.run_until_complete(main())
-    receiver.transport.get_extra_info("ssl_object").context._msg_callback = on_record
-    loop.call_later(0.1, receiver.transport._ssl_protocol._transport.resume_reading)
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_forever()
-    loop.run_forever()
-    assert receiver.last == b"end"
-    receiver.transport.abort()
-    loop.run_until_complete(shut(server))
-
-
 def test_extra_info(run, server_context, client_context):
     async def main():
         server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
