@@ -127,6 +127,8 @@ def run_until_complete(loop: Loop, future: Any) -> Any:
 
 def _complete(loop: Loop, future: asyncio.Future[Any]) -> None:
     def done(_: object) -> None:
+        if not any(each is future for each in loop._awaited):
+            return  # its run is over already, by one inside of it
         # asyncio: base_events._run_until_complete_cb; these two have ended the run themselves.
         if future.cancelled() or not isinstance(
             future.exception(), (SystemExit, KeyboardInterrupt)

@@ -40,6 +40,9 @@ class Carrier(asyncio.Transport):
     def abort(self):
         self.aborted = True
 
+    def _force_close(self, exc):  # Python 3.13
+        self.aborted = True
+
 
 class Receiver(asyncio.Protocol):
     def __init__(self):
