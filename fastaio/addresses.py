@@ -79,7 +79,7 @@ def numeric_addrinfo(
 
     Also None where it would raise: it is for the caller to have it raise, as asyncio does.
     """
-    if socket.getaddrinfo is not _getaddrinfo or not _are_genuine:
+    if not is_plain():
         return None
     address = numeric_address(host, port, family, type, proto, flags)
     if address is not None:

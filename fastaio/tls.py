@@ -33,6 +33,7 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
         _state: _State
         _incoming: ssl.MemoryBIO
         _conn_lost: int
+        _transport: asyncio.BaseTransport | None
 
         def _do_handshake(self) -> None: ...
         def _do_flush(self) -> None: ...
@@ -75,9 +76,14 @@ class TLSProtocol(_core.TLSLink, sslproto.SSLProtocol):
         return self._foreign_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._foreign_buffer is not None:
-            with memoryview(self._foreign_buffer) as view:
-                self._feed(view[:nbytes])
+        # Put aside meanwhile: what is called may run the loop, which reads into another then.
+        buffer, self._foreign_buffer = self._foreign_buffer, None
+        if buffer is None:
+            return
+        with memoryview(buffer) as view:
+            self._feed(view[:nbytes])
+        if self._transport is not None:
+            self._foreign_buffer = buffer
 
     def data_received(self, data: bytes) -> None:
         self._feed(data)

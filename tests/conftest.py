@@ -1,6 +1,6 @@
 """For all tests: what the garbage collector need not look at again, an end for what hangs, two
-connected sockets, and ``@pytest.mark.without_debug`` for those that assert what asyncio's debug
-mode changes: under ``python -X dev`` loops are made without it there."""
+connected sockets, contexts for TLS, and ``@pytest.mark.without_debug`` for those that assert what
+asyncio's debug mode changes: under ``python -X dev`` loops are made without it there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import asyncio
 import faulthandler
 import gc
 import socket
+import ssl
 from collections.abc import Iterator
 
 import pytest
+import trustme
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 
@@ -46,3 +48,29 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     yield ends
     for end in ends:
         end.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def client_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def contexts(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    return server_context, client_context

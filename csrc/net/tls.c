@@ -507,7 +507,7 @@ tls_fill(FioTLS *self, PyObject *buffer, bool *closed, bool *full)
             break;
         }
         size += count;
-        waiting = tls_waiting(self);
+        waiting = fio_tls_waiting(self);
     }
     *full = size == view.len;
     PyBuffer_Release(&view);
@@ -550,7 +550,7 @@ tls_read_buffered(FioTLS *self)
         if (!self->app_is_buffered) {
             return tls_read_copied(self); /* the rest is the new protocol's */
         }
-        Py_ssize_t waiting = tls_waiting(self);
+        Py_ssize_t waiting = fio_tls_waiting(self);
         if (waiting <= 0) {
             return waiting < 0 ? -1 : 0;
         }

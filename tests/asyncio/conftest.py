@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
-import ssl
+import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-import trustme
 
 import fastaio
 
@@ -67,20 +67,24 @@ def run(
     return run
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+@pytest.fixture(scope="session")
+def assigned() -> Callable[..., list[str]]:
+    """A function that gives the names which methods of classes, and of asyncio's below them, set on
+    self."""
+    return names_set_on_self
 
 
-@pytest.fixture
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def client_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
+def names_set_on_self(*classes: type) -> list[str]:
+    names: set[str] = set()
+    for cls in {base for each in classes for base in each.__mro__}:
+        if cls.__module__.startswith("asyncio."):
+            (tree,) = ast.parse(inspect.getsource(cls)).body
+            names |= {
+                part.attr
+                for part in ast.walk(tree)
+                if isinstance(part, ast.Attribute)
+                and isinstance(part.ctx, ast.Store)
+                and isinstance(part.value, ast.Name)
+                and part.value.id == "self"
+            }
+    return sorted(names)

@@ -192,8 +192,9 @@ def test_a_program_s_executor_is_asked_for_names(run):
     assert calls == [("localhost", 80, 0, 0, 0, 0)]
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 @pytest.mark.parametrize("module", [socket, _socket])
-def test_a_patched_function_is_asked_for_names(run, monkeypatch, module):
+def test_a_patched_function_is_asked(run, monkeypatch, module, host):
     calls = []
 
     def getaddrinfo(*args):
@@ -202,12 +203,12 @@ def test_a_patched_function_is_asked_for_names(run, monkeypatch, module):
 
     async def main():
         loop = asyncio.get_running_loop()
-        await loop.getaddrinfo("localhost", 80)
+        await loop.getaddrinfo(host, 80)
         monkeypatch.setattr(module, "getaddrinfo", getaddrinfo)
-        assert await loop.getaddrinfo("localhost", 80) == []
+        assert await loop.getaddrinfo(host, 80) == []
 
     run(main())
-    assert calls == [("localhost", 80)]
+    assert calls == [(host, 80)]
 
 
 def test_run_in_executor_of_a_subclass_is_asked_for_names(loop):

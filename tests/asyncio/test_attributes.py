@@ -3,42 +3,19 @@
 The names are those that the running Python's own code assigns.
 """
 
-import ast
 import asyncio
 import contextvars
-import inspect
 import socket
 import weakref
 from asyncio import events
 
 import pytest
 
-
-def assigned(*classes):
-    """The names that the methods of these classes, and of asyncio's below them, set on self."""
-    names = set()
-    for cls in {base for each in classes for base in each.__mro__}:
-        if not cls.__module__.startswith("asyncio."):
-            continue
-        tree = ast.parse(inspect.getsource(inspect.getmodule(cls)))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-                names |= {
-                    part.attr
-                    for part in ast.walk(node)
-                    if isinstance(part, ast.Attribute)
-                    and isinstance(part.ctx, ast.Store)
-                    and isinstance(part.value, ast.Name)
-                    and part.value.id == "self"
-                }
-    return sorted(names)
-
-
 # -- handles ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["Handle", "TimerHandle"])
-def test_all_of_a_handle_can_be_set(loop, kind):
+def test_all_of_a_handle_can_be_set(loop, assigned, kind):
     handle = loop.call_soon(print) if kind == "Handle" else loop.call_later(1000, print)
     for name in assigned(getattr(events, kind)):
         value = 2000.5 if name == "_when" else object()

@@ -2,11 +2,9 @@
 
 import asyncio
 import socket
-import ssl
 from unittest import mock
 
 import pytest
-import trustme
 
 
 class Tracked(socket.socket):
@@ -77,17 +75,11 @@ def test_stream(run):
     run(main())
 
 
-def test_tls(run):
-    authority = trustme.CA()
-    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(theirs)
-    ours = ssl.create_default_context()
-    authority.configure_trust(ours)
-
+def test_tls(run, server_context, client_context):
     async def main():
-        async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=theirs) as server:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context) as server:
             address = server.sockets[0].getsockname()
-            calls = await ask(address, ssl=ours, server_hostname="localhost")
+            calls = await ask(address, ssl=client_context, server_hostname="localhost")
             assert {"recv_into", "send"} <= calls
         await handlers_end()
 

@@ -11,7 +11,6 @@ import os
 import queue
 import signal
 import socket
-import ssl
 import threading
 import warnings
 import weakref
@@ -19,19 +18,8 @@ from asyncio import base_events
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import trustme
 
 import fastaio
-
-
-@pytest.fixture(scope="module")
-def contexts():
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
 
 
 class Recorder(asyncio.Protocol):

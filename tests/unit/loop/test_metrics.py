@@ -3,12 +3,10 @@
 import asyncio
 import os
 import socket
-import ssl
 import threading
 import time
 
 import pytest
-import trustme
 
 import fastaio
 
@@ -136,19 +134,13 @@ def test_unix_pipes_and_datagrams(loop):
     loop.run_until_complete(main())
 
 
-def test_tls(loop):
-    authority = trustme.CA()
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server_side)
-    client_side = ssl.create_default_context()
-    authority.configure_trust(client_side)
-
+def test_tls(loop, server_context, client_context):
     async def main():
-        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=server_side)
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=server_context)
         transport, _ = await loop.create_connection(
             asyncio.Protocol,
             *server.sockets[0].getsockname(),
-            ssl=client_side,
+            ssl=client_context,
             server_hostname="localhost",
         )
         assert counts(loop) == NONE | {"listeners": 1, "tcp": 2, "tls": 2}

@@ -2,22 +2,10 @@
 
 import asyncio
 import random
-import ssl
 
 import pytest
-import trustme
 
 import fastaio
-
-
-@pytest.fixture
-def contexts():
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
 
 
 class Receiver(asyncio.BufferedProtocol):

@@ -1,12 +1,11 @@
 """The C half of TLS by itself; what it does on connections is in tests/asyncio/test_tls.py."""
 
 import asyncio
+import contextlib
 import ssl
 
 import pytest
-import trustme
 
-import fastaio
 from fastaio import _core
 from fastaio.tls import TLSProtocol
 
@@ -55,43 +54,76 @@ class Receiver(asyncio.Protocol):
         self.got.append(data)
 
 
-def test_an_interrupt_between_records_leaves_the_rest():
-    """Raised where a signal's handler may be called: the connection goes on behind it."""
-    authority = trustme.CA()
-    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server_context)
-    client_context = ssl.create_default_context()
-    authority.configure_trust(client_context)
+@contextlib.contextmanager
+def connected(loop, server_context, client_context):
+    """A TLS protocol whose carrier is not ours, its application's protocol, the client, and the
+    MemoryBIO of what that sends.
+    """
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(incoming, outgoing, server_hostname="localhost")
-    records = -1  # not counted yet
-
-    def on_record(sslobj, direction, version, kind, message, data):
-        nonlocal records
-        if records >= 0 and direction == "read" and kind == ssl._TLSContentType.HEADER:
-            records += 1
-            if records == 4:
-                raise KeyboardInterrupt
-
-    server_context._msg_callback = on_record
-
-    with asyncio.Runner(loop_factory=fastaio.new_event_loop) as runner:
-        receiver = Receiver()
-        tls = TLSProtocol(runner.get_loop(), receiver, server_context, None, server_side=True)
-        carrier = Carrier(incoming)
-        tls.connection_made(carrier)
-        with pytest.raises(ssl.SSLWantReadError):
-            client.do_handshake()
-        tls._feed(outgoing.read())
+    receiver, carrier = Receiver(), Carrier(incoming)
+    tls = TLSProtocol(loop, receiver, server_context, None, server_side=True)
+    tls.connection_made(carrier)
+    with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
-        tls._feed(outgoing.read())
-        records = 0
+    tls._feed(outgoing.read())
+    client.do_handshake()
+    tls._feed(outgoing.read())
+    yield tls, receiver, client, outgoing
+    assert not carrier.aborted
+    receiver.transport.abort()
+    tls.connection_lost(None)
+    loop.run_until_complete(asyncio.sleep(0))
+
+
+class Trigger:
+    """Calls something when a server's connection begins with its third record from then on."""
+
+    def __init__(self, context):
+        self.left = 0
+        context._msg_callback = self.on_message
+
+    def arm(self, call):
+        self.left, self.call = 3, call
+
+    def on_message(self, sslobj, direction, version, kind, message, data):
+        if self.left and direction == "read" and kind == ssl._TLSContentType.HEADER:
+            self.left -= 1
+            if self.left == 0:
+                self.call()
+
+
+def test_an_interrupt_between_records_leaves_the_rest(loop, server_context, client_context):
+    """Raised where a signal's handler may be called: the connection goes on behind it."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    trigger = Trigger(server_context)
+    with connected(loop, server_context, client_context) as (tls, receiver, client, outgoing):
         client.write(b"x" * 200_000 + b"end")
+        trigger.arm(interrupt)
         with pytest.raises(KeyboardInterrupt):
             tls._feed(outgoing.read())
         tls._do_read()
         assert receiver.got[-1][-3:] == b"end"
-        assert not carrier.aborted
-        receiver.transport.abort()
-        tls.connection_lost(None)
-        runner.run(asyncio.sleep(0))
+
+
+def test_a_read_within_a_read_has_a_buffer_of_its_own(loop, server_context, client_context):
+    """As by a run of the loop in a callback of the library's."""
+
+    def read_other():
+        other = tls.get_buffer(-1)
+        other[:] = bytes(len(other))
+
+    trigger = Trigger(server_context)
+    with connected(loop, server_context, client_context) as (tls, receiver, client, outgoing):
+        client.write(b"x" * 60_000)
+        ciphertext = outgoing.read()
+        buffer = tls.get_buffer(-1)
+        buffer[: len(ciphertext)] = ciphertext
+        trigger.arm(read_other)
+        tls.buffer_updated(len(ciphertext))
+        assert trigger.left == 0
+        assert b"".join(receiver.got) == b"x" * 60_000
+        assert tls.get_buffer(-1) is buffer
