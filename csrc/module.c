@@ -85,7 +85,7 @@ module_free(void *module)
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
-    FIO_MODULE_SLOT_INTERPRETERS{0, NULL},
+    FIO_MODULE_SLOT_INTERPRETERS FIO_MODULE_SLOT_GIL{0, NULL},
 };
 
 struct PyModuleDef fio_module = {

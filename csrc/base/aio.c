@@ -34,6 +34,7 @@ ready_await(FioReady *self)
 static PySendResult
 ready_am_send(FioReady *self, PyObject *Py_UNUSED(sent), PyObject **result)
 {
+    FIO_HOLD(self);
     *result = self->value;
     self->value = NULL;
     if (*result == NULL) {
@@ -203,6 +204,7 @@ PySendResult
 fio_coroutine_am_send(PyObject *object, PyObject *sent, PyObject **result)
 {
     FioCoroutine *self = (FioCoroutine *)object;
+    FIO_HOLD_MONITOR(self);
     *result = NULL;
     if (coroutine_check(self) < 0) {
         return PYGEN_ERROR;
@@ -260,6 +262,7 @@ fio_coroutine_throw(FioCoroutine *self, PyObject *const *args, Py_ssize_t nargs)
         PyErr_Format(PyExc_TypeError, "throw() takes 1 to 3 arguments, got %zd", nargs);
         return NULL;
     }
+    FIO_HOLD_MONITOR(self);
     if (coroutine_check(self) < 0) {
         return NULL;
     }
@@ -290,6 +293,7 @@ const char fio_coroutine_close_doc[] = PyDoc_STR("close($self, /)\n"
 PyObject *
 fio_coroutine_close(FioCoroutine *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD_MONITOR(self);
     if (fio_coroutine_check_idle(self) < 0) {
         return NULL;
     }
@@ -320,6 +324,7 @@ fio_coroutine_warn_unawaited(FioCoroutine *self, const char *owner, const char *
 int
 fio_coroutine_visit(FioCoroutine *self, visitproc visit, void *arg)
 {
+    FIO_VISIT_MONITOR(self);
     Py_VISIT(self->awaited);
     Py_VISIT(self->waiting);
     return 0;

@@ -45,11 +45,14 @@ struct FioCoroutine {
     bool started;      /* send(), throw() or close() was called */
     bool running;      /* inside advance() */
     bool finished;
+    FIO_MONITOR_FIELD
 };
 
+/* `held` is what is held while it runs (base/hold.h). */
 static inline void
-fio_coroutine_init(FioCoroutine *self, const fio_coroutine_kind *kind)
+fio_coroutine_init(FioCoroutine *self, const fio_coroutine_kind *kind, PyObject *held)
 {
+    FIO_INIT_MONITOR(self, held);
     self->kind = kind;
     self->awaited = NULL;
     self->waiting = NULL;
@@ -70,6 +73,13 @@ FIO_MUST_CHECK int fio_coroutine_check_idle(const FioCoroutine *self);
 
 /* tp_finalize's part: RuntimeWarning "coroutine 'owner.name' was never awaited" if that is so. */
 void fio_coroutine_warn_unawaited(FioCoroutine *self, const char *owner, const char *name);
+
+/* What follows tp_clear's part in tp_dealloc. */
+static inline void
+fio_coroutine_end(FioCoroutine *self)
+{
+    FIO_CLEAR_MONITOR(self);
+}
 
 /* tp_traverse's part for what FioCoroutine holds. */
 int fio_coroutine_visit(FioCoroutine *self, visitproc visit, void *arg);

@@ -42,6 +42,13 @@ PyErr_SetRaisedException(PyObject *exc) /* steals exc */
 #endif
 
 #if PY_VERSION_HEX < 0x030d0000
+#define FIO_MODULE_SLOT_GIL
+#else
+/* base/hold.h has what takes the GIL's place. */
+#define FIO_MODULE_SLOT_GIL {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+
+#if PY_VERSION_HEX < 0x030d0000
 /* 3.13: look-ups that hand out a new reference. 1 found, 0 not there, -1 exception set. */
 static inline int
 PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
@@ -85,6 +92,57 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t index)
 #ifndef Py_BEGIN_CRITICAL_SECTION
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
+#endif
+
+#if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030e0000
+/* 3.14: a reference to an object that others may be taking the last one of. */
+static inline void
+PyUnstable_EnableTryIncRef(PyObject *object)
+{
+    Py_ssize_t shared = __atomic_load_n(&object->ob_ref_shared, __ATOMIC_RELAXED);
+    while ((shared & _Py_REF_SHARED_FLAG_MASK) == 0
+           && !__atomic_compare_exchange_n(&object->ob_ref_shared, &shared,
+                                           shared | _Py_REF_MAYBE_WEAKREF, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_RELAXED)) {
+    }
+}
+
+static inline int
+PyUnstable_TryIncRef(PyObject *object)
+{
+    if (_Py_IsOwnedByCurrentThread(object)) {
+        Py_INCREF(object);
+        return 1;
+    }
+    Py_ssize_t shared = __atomic_load_n(&object->ob_ref_shared, __ATOMIC_RELAXED);
+    while (shared != 0 && shared != _Py_REF_MERGED) {
+        if (__atomic_compare_exchange_n(&object->ob_ref_shared, &shared,
+                                        shared + (1 << _Py_REF_SHARED_SHIFT), false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* 3.14: objects that end inside of one another do not fill the stack; with a GIL ours never did. */
+#define FIO_TRASHCAN_BEGIN(object, dealloc) \
+    PyObject_GC_UnTrack(object);            \
+    Py_TRASHCAN_BEGIN(object, dealloc)
+#define FIO_TRASHCAN_END Py_TRASHCAN_END
+#else
+#define FIO_TRASHCAN_BEGIN(object, dealloc)
+#define FIO_TRASHCAN_END
+#endif
+
+/* 3.15: a task that ends in another thread is hidden from the collector before the others are made
+ * to stand still; before, a collection then ends it a second time. A debug build would refuse this.
+ */
+#if defined(Py_GIL_DISABLED) && !defined(Py_DEBUG) && PY_VERSION_HEX >= 0x030e0000 \
+    && PY_VERSION_HEX < 0x030f0000
+#define FIO_TASKS_END_TRACKED 1
+#else
+#define FIO_TASKS_END_TRACKED 0
 #endif
 
 /* 3.12: writelines() is a method of its own; before, what write() makes of b"".join(). */

@@ -2,6 +2,7 @@
 #define FIO_BASE_STATE_H
 
 #include "base/base.h"
+#include "base/hold.h"
 #include "base/pool.h"
 
 #include <stdatomic.h>

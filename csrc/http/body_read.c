@@ -220,6 +220,7 @@ body_read_traverse(FioBodyRead *self, visitproc visit, void *arg)
 static int
 body_read_clear(FioBodyRead *self)
 {
+    FIO_HOLD(self->body == NULL ? NULL : fio_body_monitor(self->body));
     if (self->body != NULL) {
         stop_waiting(&self->super);
     }
@@ -234,6 +235,7 @@ body_read_dealloc(FioBodyRead *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     (void)body_read_clear(self);
+    fio_coroutine_end(&self->super);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -273,7 +275,7 @@ fio_body_read(FioBody *body, const fio_read *read)
     if (self == NULL) {
         return NULL;
     }
-    fio_coroutine_init(&self->super, &body_read_kind);
+    fio_coroutine_init(&self->super, &body_read_kind, fio_body_monitor(body));
     self->body = (FioBody *)Py_NewRef((PyObject *)body);
     self->separator = Py_XNewRef(read->separator);
     self->size = read->size;

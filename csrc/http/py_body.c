@@ -34,6 +34,7 @@ PyDoc_STRVAR(body_read_doc,
 static PyObject *
 body_read(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(fio_body_monitor(self));
     Py_ssize_t count = -1;
     if (take_count("read", args, nargs, kwnames, &count) < 0) {
         return NULL;
@@ -50,6 +51,7 @@ PyDoc_STRVAR(body_readany_doc, "readany($self)\n--\n\n"
 static PyObject *
 body_readany(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return fio_body_read(self, &(fio_read){.kind = FIO_READ_ANY});
 }
 
@@ -60,6 +62,7 @@ PyDoc_STRVAR(body_readexactly_doc,
 static PyObject *
 body_readexactly(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(fio_body_monitor(self));
     static const char *const names[] = {"n", NULL};
     static const fio_params params = {"readexactly", names, 1, 1};
     PyObject *given = NULL;
@@ -102,6 +105,7 @@ PyDoc_STRVAR(body_readuntil_doc,
 static PyObject *
 body_readuntil(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(fio_body_monitor(self));
     static const char *const names[] = {"separator", "max_size", NULL};
     static const fio_params params = {"readuntil", names, 1, 0};
     PyObject *given[] = {NULL, NULL};
@@ -124,6 +128,7 @@ PyDoc_STRVAR(body_readline_doc, "readline($self, *, max_line_length=None)\n--\n\
 static PyObject *
 body_readline(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(fio_body_monitor(self));
     static const char *const names[] = {"max_line_length", NULL};
     static const fio_params params = {"readline", names, 0, 0};
     PyObject *given = NULL;
@@ -144,6 +149,7 @@ PyDoc_STRVAR(
 static PyObject *
 body_readchunk(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return fio_body_read(self, &(fio_read){.kind = FIO_READ_CHUNK});
 }
 
@@ -153,6 +159,7 @@ PyDoc_STRVAR(body_wait_eof_doc, "wait_eof($self)\n--\n\n"
 static PyObject *
 body_wait_eof(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return fio_body_read(self, &(fio_read){.kind = FIO_READ_EOF});
 }
 
@@ -163,6 +170,7 @@ PyDoc_STRVAR(body_read_nowait_doc,
 static PyObject *
 body_read_nowait(FioBody *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(fio_body_monitor(self));
     Py_ssize_t count = -1;
     if (take_count("read_nowait", args, nargs, kwnames, &count) < 0) {
         return NULL;
@@ -185,6 +193,7 @@ PyDoc_STRVAR(body_iter_chunked_doc, "iter_chunked($self, n)\n--\n\n"
 static PyObject *
 body_iter_chunked(FioBody *self, PyObject *number)
 {
+    FIO_HOLD(fio_body_monitor(self));
     const Py_ssize_t count = PyNumber_AsSsize_t(number, PyExc_OverflowError);
     if (count == -1 && PyErr_Occurred()) {
         return NULL;
@@ -248,6 +257,7 @@ PyDoc_STRVAR(body_exception_doc, "exception($self)\n--\n\n"
 static PyObject *
 body_exception(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return Py_NewRef(self->exception == NULL ? Py_None : self->exception);
 }
 
@@ -258,6 +268,7 @@ PyDoc_STRVAR(body_on_eof_doc,
 static PyObject *
 body_on_eof(FioBody *self, PyObject *callback)
 {
+    FIO_HOLD(fio_body_monitor(self));
     if (self->callbacks == NULL) {
         self->callbacks = PyList_New(0);
     }
@@ -287,6 +298,7 @@ PyDoc_STRVAR(body_set_read_chunk_size_doc,
 static PyObject *
 body_set_read_chunk_size(FioBody *self, PyObject *number)
 {
+    FIO_HOLD(fio_body_monitor(self));
     const Py_ssize_t count = PyNumber_AsSsize_t(number, NULL);
     if (count == -1 && PyErr_Occurred()) {
         return NULL;
@@ -301,6 +313,7 @@ PyDoc_STRVAR(body_feed_data_doc, "feed_data($self, data, size=0, /)\n--\n\n"
 static PyObject *
 body_feed_data(FioBody *self, PyObject *const *args, Py_ssize_t nargs)
 {
+    FIO_HOLD(fio_body_monitor(self));
     Py_buffer buffer;
     if (nargs < 1 || nargs > 2) {
         PyErr_SetString(PyExc_TypeError, "feed_data() takes data and, unused, its size");
@@ -324,6 +337,7 @@ PyDoc_STRVAR(body_feed_eof_doc, "feed_eof($self)\n--\n\n"
 static PyObject *
 body_feed_eof(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return fio_body_feed_eof(self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -333,6 +347,7 @@ PyDoc_STRVAR(body_set_exception_doc, "set_exception($self, exc, exc_cause=None, 
 static PyObject *
 body_set_exception(FioBody *self, PyObject *const *args, Py_ssize_t nargs)
 {
+    FIO_HOLD(fio_body_monitor(self));
     if (nargs < 1 || nargs > 2 || !PyExceptionInstance_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError, "set_exception() takes an exception and its cause");
         return NULL;
@@ -349,12 +364,14 @@ PyDoc_STRVAR(body_end_http_chunk_receiving_doc, "end_http_chunk_receiving($self)
 static PyObject *
 body_end_http_chunk_receiving(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return fio_body_end_chunk(self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
 body_repr(FioBody *self)
 {
+    FIO_HOLD(fio_body_monitor(self));
     return PyUnicode_FromFormat("<StreamReader %zu bytes%s%s%s>", fio_buf_size(&self->buf),
                                 self->eof ? " eof" : "", self->waiter != NULL ? " waiting" : "",
                                 self->exception != NULL ? " failed" : "");
@@ -448,6 +465,7 @@ body_traverse(FioBody *self, visitproc visit, void *arg)
 static int
 body_clear(FioBody *self)
 {
+    FIO_HOLD(self->loop);
     fio_body_detach(self);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->protocol);

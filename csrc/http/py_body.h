@@ -30,6 +30,13 @@ struct FioBody {
     PyObject *weakrefs;
 };
 
+/* What is held for a body (base/hold.h): its loop, which a garbage collection may have taken. */
+FIO_BORROWED static inline PyObject *
+fio_body_monitor(const FioBody *body)
+{
+    return body->loop != NULL ? body->loop : (PyObject *)(uintptr_t)body;
+}
+
 /* Runs what on_eof() was given. */
 void fio_body_run_callbacks(FioBody *body);
 

@@ -102,6 +102,7 @@ PyDoc_STRVAR(
 static PyObject *
 multipart_feed(FioMultipartParser *self, PyObject *data)
 {
+    FIO_HOLD(self);
     Py_buffer buffer;
     if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0) {
         return NULL;
@@ -130,6 +131,7 @@ PyDoc_STRVAR(multipart_close_doc,
 static PyObject *
 multipart_close(FioMultipartParser *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(self);
     if (self->done) {
         Py_RETURN_NONE;
     }

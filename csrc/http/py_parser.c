@@ -204,6 +204,7 @@ PyDoc_STRVAR(
 static PyObject *
 event_parser_feed_data(FioEventParser *self, PyObject *data)
 {
+    FIO_HOLD(self);
     fio_state *st = fio_state_of_type(Py_TYPE(self));
     if (self->feeding) {
         PyErr_SetString(PyExc_RuntimeError, "feed_data() called from one of its own callbacks");
@@ -233,6 +234,7 @@ PyDoc_STRVAR(event_parser_get_http_version_doc,
 static PyObject *
 event_parser_get_http_version(FioEventParser *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(self);
     return PyUnicode_FromFormat("%d.%d", fio_events_major(&self->events),
                                 fio_events_minor(&self->events));
 }
@@ -244,6 +246,7 @@ PyDoc_STRVAR(event_parser_should_keep_alive_doc,
 static PyObject *
 event_parser_should_keep_alive(FioEventParser *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(self);
     return PyBool_FromLong(fio_events_keep_alive(&self->events));
 }
 
@@ -254,6 +257,7 @@ PyDoc_STRVAR(event_parser_should_upgrade_doc,
 static PyObject *
 event_parser_should_upgrade(FioEventParser *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(self);
     return PyBool_FromLong(fio_events_upgrade(&self->events));
 }
 
@@ -263,6 +267,7 @@ PyDoc_STRVAR(event_parser_get_method_doc, "get_method($self, /)\n--\n\n"
 static PyObject *
 event_parser_get_method(FioEventParser *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(self);
     return PyBytes_FromString(fio_events_method(&self->events));
 }
 
@@ -272,6 +277,7 @@ PyDoc_STRVAR(event_parser_get_status_code_doc, "get_status_code($self, /)\n--\n\
 static PyObject *
 event_parser_get_status_code(FioEventParser *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(self);
     return PyLong_FromLong(fio_events_status(&self->events));
 }
 
@@ -348,6 +354,7 @@ take_callback(FioEventParser *self, int callback, PyObject *protocol, PyObject *
 static int
 event_parser_init(FioEventParser *self, PyObject *args, PyObject *kwargs, bool response)
 {
+    FIO_HOLD(self);
     static const char *const names[] = {"protocol", NULL};
     static const fio_params params = {"HttpParser", names, 1, 1};
     PyObject *protocol = NULL;

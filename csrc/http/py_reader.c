@@ -238,6 +238,7 @@ PyDoc_STRVAR(
 static PyObject *
 request_reader_feed(FioRequestReader *self, PyObject *data)
 {
+    FIO_HOLD(self);
     const fio_state *st = fio_state_of_type(Py_TYPE(self));
     Py_buffer buffer;
     if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0) {

@@ -241,7 +241,11 @@ fio_handle_visit(PyObject *handle, visitproc visit, void *arg)
 void
 fio_handle_track_idle(FioLoop *loop, PyObject *handle)
 {
-    FioHandle *before = FIO_FREELISTS ? (FioHandle *)loop->latest : NULL;
+    if (!FIO_FREELISTS) {
+        fio_handle_track(handle);
+        return;
+    }
+    FioHandle *before = (FioHandle *)loop->latest;
     if (before != NULL && Py_REFCNT(before) == 1 && before->weakrefs == NULL) {
         PyObject_GC_UnTrack(before);
     }
@@ -298,7 +302,7 @@ handle_begin_end(FioHandle *self)
 {
     FioLoop *loop = self->loop;
     PyObject_GC_UnTrack(self);
-    if (FIO_UNLIKELY(loop->latest == (PyObject *)self)) {
+    if (FIO_FREELISTS && FIO_UNLIKELY(loop->latest == (PyObject *)self)) {
         loop->latest = NULL;
     }
     if (FIO_UNLIKELY(self->weakrefs != NULL)) {
@@ -338,6 +342,7 @@ fio_handle_dealloc(FioHandle *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     FioLoop *loop = self->loop;
+    FIO_TRASHCAN_BEGIN(self, fio_handle_dealloc)
     if (!handle_begin_end(self)) {
         return;
     }
@@ -349,6 +354,7 @@ fio_handle_dealloc(FioHandle *self)
         fio_gc_del(loop->gc_head, self);
     }
     handle_finish_end(type, loop);
+    FIO_TRASHCAN_END
 }
 
 void
@@ -357,6 +363,7 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
     PyTypeObject *type = Py_TYPE(self);
     FioLoop *loop = self->base.loop;
     assert(self->timer.place == 0);
+    FIO_TRASHCAN_BEGIN(self, fio_timer_handle_dealloc)
     if (!handle_begin_end(&self->base)) {
         return;
     }
@@ -371,6 +378,7 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
         fio_gc_del(loop->gc_head, self);
     }
     handle_finish_end(type, loop);
+    FIO_TRASHCAN_END
 }
 
 /* -- running --------------------------------------------------------------------------------------
@@ -379,13 +387,20 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
 static PyObject *
 handle_call(FioHandle *self)
 {
-    if (FIO_UNLIKELY(self->nargs > FIO_HANDLE_INLINE_ARGS)) {
-        return self->nargs == FIO_HANDLE_PACKED
-                   ? PyObject_Call(self->callback, self->more_args, NULL)
-                   : fio_handle_call_given(self);
+    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_GIVEN)) {
+        return fio_handle_call_given(self);
     }
-    return PyObject_Vectorcall(self->callback, self->args,
-                               (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *result = NULL;
+    FIO_LET_GO(self->loop);
+    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_PACKED)) {
+        result = PyObject_Call(self->callback, self->more_args, NULL);
+    }
+    else {
+        result = PyObject_Vectorcall(self->callback, self->args,
+                                     (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    FIO_TAKE_BACK();
+    return result;
 }
 
 /* Gives the handle a context of its own, as its users expect. */
@@ -416,7 +431,9 @@ handle_call_by_method(FioHandle *self, PyObject *context)
             PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
         }
     }
+    FIO_LET_GO(self->loop);
     PyObject *result = all == NULL ? NULL : PyObject_CallObject(run, all);
+    FIO_TAKE_BACK();
     Py_XDECREF(all);
     Py_XDECREF(args);
     Py_XDECREF(given);
@@ -545,8 +562,10 @@ handle_run_by_class(FioHandle *self)
     if (!handle_begin(self, FIO_HANDLE_RUN_BY_LOOP)) {
         return;
     }
+    FIO_LET_GO(self->loop);
     PyObject *none = PyObject_CallMethod(timed ? st->aio_TimerHandle : st->aio_Handle, "_run", "O",
                                          self);
+    FIO_TAKE_BACK();
     if (none == NULL) {
         fio_report_fatal(self->loop);
     }

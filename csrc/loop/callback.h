@@ -124,7 +124,7 @@ fio_handle_release(FIO_STEALS PyObject *handle)
     if (FIO_UNLIKELY(Py_REFCNT(handle) > 1)) {
         FioLoop *loop = ((FioHandle *)handle)->loop;
         fio_handle_track(handle);
-        if (loop->latest == handle) {
+        if (FIO_FREELISTS && loop->latest == handle) {
             loop->latest = NULL; /* the next one would take it for the queue's */
         }
     }

@@ -108,17 +108,33 @@ fio_clock_setup(fio_state *st)
     return 0;
 }
 
+static bool
+clock_is_foreign(fio_state *st)
+{
+    PyObject *now = NULL;
+    PyObject *module = NULL;
+    bool ours = PyDict_GetItemRef(st->clock_names, st->str_monotonic, &now) > 0
+                && PyCFunction_Check(now)
+                && strcmp(((PyCFunctionObject *)now)->m_ml->ml_name, "monotonic") == 0
+                && PyDict_GetItemRef(st->clock_user_names, st->str_time, &module) > 0
+                && module == st->clock_module;
+    Py_XDECREF(module);
+    Py_XDECREF(now);
+    PyErr_Clear();
+    return !ours;
+}
+
 bool
 fio_clock_look(fio_state *st)
 {
-    clock_settle(st, false);
-    PyObject *now = PyDict_GetItemWithError(st->clock_names, st->str_monotonic);
-    bool ours = now != NULL && PyCFunction_Check(now)
-                && strcmp(((PyCFunctionObject *)now)->m_ml->ml_name, "monotonic") == 0
-                && PyDict_GetItemWithError(st->clock_user_names, st->str_time) == st->clock_module;
-    PyErr_Clear();
-    if (!ours) {
+    /* Without a GIL other threads ask meanwhile: they must not find it settled before it is. */
+    bool foreign = !FIO_GIL && clock_is_foreign(st);
+    if (!foreign) {
+        clock_settle(st, false);
+        foreign = clock_is_foreign(st);
+    }
+    if (foreign) {
         clock_settle(st, true);
     }
-    return !ours;
+    return foreign;
 }

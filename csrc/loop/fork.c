@@ -15,6 +15,7 @@
 PyObject *
 fio_fork_before(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    FIO_HOLD(loop);
     if (!loop->closed && loop->thread_id == PyThread_get_thread_ident()) {
         fio_loop_run_turn_end(loop);
     }
@@ -87,6 +88,8 @@ fork_renew(FioLoop *loop)
 PyObject *
 fio_fork_child(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    fio_hold_fork((PyObject *)loop);
+    FIO_HOLD(loop);
     if (!loop->closed && fork_renew(loop) < 0) {
         /* Without them it cannot run: the error ends the run under way, or the next one. */
         fio_report_fatal(loop);

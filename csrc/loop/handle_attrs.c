@@ -22,6 +22,7 @@ handle_shows_call(FioHandle *self)
 static PyObject *
 handle_get_callback(FioHandle *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     fio_handle_lock(self);
     PyObject *callback = Py_NewRef(handle_shows_call(self) ? self->callback : Py_None);
     fio_handle_unlock(self);
@@ -31,6 +32,7 @@ handle_get_callback(FioHandle *self, void *Py_UNUSED(closure))
 PyObject *
 fio_handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     PyObject *args[FIO_HANDLE_INLINE_ARGS];
     fio_handle_lock(self);
     bool shown = handle_shows_call(self);
@@ -61,6 +63,7 @@ fio_handle_get_args(FioHandle *self, void *Py_UNUSED(closure))
 static PyObject *
 handle_get_loop(FioHandle *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     PyObject *given = self->rare == NULL ? NULL : self->rare->loop;
     return Py_NewRef(given != NULL ? given : (PyObject *)self->loop);
 }
@@ -68,6 +71,7 @@ handle_get_loop(FioHandle *self, void *Py_UNUSED(closure))
 static PyObject *
 handle_get_rare(FioHandle *self, void *closure)
 {
+    FIO_HOLD(self->loop);
     PyObject *value = NULL;
     if (self->rare != NULL) {
         value = *(PyObject **)((char *)self->rare + (Py_ssize_t)(intptr_t)closure);
@@ -78,6 +82,7 @@ handle_get_rare(FioHandle *self, void *closure)
 static PyObject *
 handle_get_context(FioHandle *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     if (fio_handle_own_context(self) < 0) {
         return NULL;
     }
@@ -107,6 +112,7 @@ timer_handle_get_class(FioTimerHandle *self, void *Py_UNUSED(closure))
 static PyObject *
 timer_handle_get_when(FioTimerHandle *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->base.loop);
     const fio_handle_rare *rare = self->base.rare;
     if (rare != NULL && rare->when_object != NULL) {
         return Py_NewRef(rare->when_object);
@@ -117,6 +123,7 @@ timer_handle_get_when(FioTimerHandle *self, void *Py_UNUSED(closure))
 static PyObject *
 timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->base.loop);
     const fio_handle_rare *rare = self->base.rare;
     bool waits = self->timer.place != 0;
     if (rare != NULL && rare->scheduled != NULL && rare->scheduled_waits == waits) {
@@ -160,6 +167,7 @@ handle_put_away(FioHandle *self, FIO_STEALS PyObject *before)
 static int
 handle_set_callback(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     if (handle_no_delete(value) < 0 || fio_handle_rare_of(self) == NULL) {
         return -1;
     }
@@ -177,6 +185,7 @@ handle_set_callback(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 static int
 handle_set_args(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     if (handle_no_delete(value) < 0 || fio_handle_rare_of(self) == NULL) {
         return -1;
     }
@@ -203,6 +212,7 @@ handle_set_args(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 static int
 handle_set_cancelled(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     int truth = handle_no_delete(value) < 0 ? -1 : PyObject_IsTrue(value);
     if (truth < 0 || fio_handle_rare_of(self) == NULL) {
         return -1;
@@ -218,6 +228,7 @@ handle_set_cancelled(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 static int
 handle_set_context(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->loop);
     if (handle_no_delete(value) < 0 || fio_handle_rare_of(self) == NULL) {
         return -1;
     }
@@ -235,6 +246,7 @@ handle_set_context(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 static int
 handle_set_rare(FioHandle *self, PyObject *value, void *closure)
 {
+    FIO_HOLD(self->loop);
     fio_handle_rare *rare = handle_no_delete(value) < 0 ? NULL : fio_handle_rare_of(self);
     if (rare == NULL) {
         return -1;
@@ -248,6 +260,7 @@ handle_set_rare(FioHandle *self, PyObject *value, void *closure)
 static int
 timer_handle_set_when(FioTimerHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->base.loop);
     fio_handle_rare *rare = handle_no_delete(value) < 0 ? NULL : fio_handle_rare_of(&self->base);
     if (rare == NULL) {
         return -1;
@@ -268,6 +281,7 @@ timer_handle_set_when(FioTimerHandle *self, PyObject *value, void *Py_UNUSED(clo
 static int
 timer_handle_set_scheduled(FioTimerHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->base.loop);
     fio_handle_rare *rare = handle_no_delete(value) < 0 ? NULL : fio_handle_rare_of(&self->base);
     if (rare == NULL) {
         return -1;
@@ -298,7 +312,9 @@ fio_handle_call_given(FioHandle *self)
     PyObject *args = Py_NewRef(self->rare->args);
     PyObject *callback = Py_NewRef(self->callback);
     PyObject *tuple = fio_handle_args_tuple(args);
+    FIO_LET_GO(self->loop);
     PyObject *result = tuple == NULL ? NULL : PyObject_Call(callback, tuple, NULL);
+    FIO_TAKE_BACK();
     Py_XDECREF(tuple);
     Py_DECREF(callback);
     Py_DECREF(args);

@@ -85,6 +85,10 @@ typedef struct fio_loop_input {
  * own: big enough that a bulk read takes few system calls. */
 #define FIO_LOOP_SLAB_SIZE (256 * 1024)
 
+/* Other threads look at these, too. */
+typedef _Atomic(PyThreadState *) fio_parked;
+typedef atomic_ulong fio_thread_id;
+
 struct FioLoop {
     PyObject_HEAD
     fio_state *st;  /* borrowed: the type keeps the module alive; not to be used in deallocators */
@@ -110,9 +114,9 @@ struct FioLoop {
     unsigned int ending;           /* handles being freed on the stack */
     bool ends_waiting;             /* those that waited are being freed */
     fio_snapshot snapshot;         /* of the context of callbacks that wait */
-    PyThreadState *parked;         /* the running thread's state while the GIL is let go */
+    fio_parked parked;             /* the running thread's state while the GIL is let go */
     char *slab;                    /* owned, FIO_LOOP_SLAB_SIZE bytes, made by fio_loop_slab() */
-    unsigned long thread_id;       /* of the running thread, 0 when not running */
+    fio_thread_id thread_id;       /* of the running thread, 0 when not running */
     unsigned long by_hand;         /* of the thread in _run_once() or _selector.select(), or 0 */
     unsigned int nesting;          /* nested runs on the stack */
     unsigned int unpolled_turns;   /* since the last poll */

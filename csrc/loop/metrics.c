@@ -114,9 +114,20 @@ metrics_until_now(const FioLoop *loop)
     return metrics;
 }
 
+/* How many calls of other threads have not come in yet. */
+static size_t
+metrics_crossing(FioLoop *loop)
+{
+    fio_crossing_lock(loop);
+    size_t size = loop->crossing->size;
+    fio_crossing_unlock(loop);
+    return size;
+}
+
 PyObject *
 fio_metrics_read(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    FIO_HOLD(loop);
     const double seconds = 1e-9;
     fio_metrics now = metrics_until_now(loop);
     int64_t worked = now.worked - now.worked_read;
@@ -128,7 +139,7 @@ fio_metrics_read(FioLoop *loop, PyObject *Py_UNUSED(unused))
     (void)fio_watches_visit(loop, metrics_count, &counts);
     return Py_BuildValue(
         "(KKnnndddddnnnnnn)", (unsigned long long)now.turns, (unsigned long long)now.callbacks,
-        (Py_ssize_t)(loop->ready.count + loop->crossing->size),
+        (Py_ssize_t)(loop->ready.count + metrics_crossing(loop)),
         loop->timers.size + loop->c_timers.size, counts.descriptors, (double)now.lag * seconds,
         (double)now.lag_max * seconds, passed > 0 ? (double)worked / (double)passed : 0.0,
         (double)now.worked * seconds, (double)now.waited * seconds, counts.tcp, counts.unix_sockets,

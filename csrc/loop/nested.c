@@ -7,6 +7,7 @@
 PyObject *
 fio_nested_run(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    FIO_HOLD(loop);
     if (loop->thread_id != PyThread_get_thread_ident()) {
         PyErr_SetString(PyExc_RuntimeError, "the loop is not running in this thread");
         return NULL;

@@ -85,7 +85,8 @@ fio_overrides_look_at_handles(fio_state *st)
     st->foreign_handles = names != NULL
                           && (overrides_run(st->aio_Handle, names)
                               || overrides_run(st->aio_TimerHandle, names));
-    st->handle_version = ((PyTypeObject *)st->aio_TimerHandle)->tp_version_tag;
+    fio_overrides_publish(&st->handle_version,
+                          ((PyTypeObject *)st->aio_TimerHandle)->tp_version_tag);
     Py_XDECREF(events);
     return st->foreign_handles;
 }

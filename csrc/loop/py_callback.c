@@ -17,6 +17,7 @@ PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n"
 static PyObject *
 handle_cancel(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->loop);
     if (fio_handle_cancel(self) < 0) {
         return NULL;
     }
@@ -31,6 +32,7 @@ PyDoc_STRVAR(timer_handle_cancel_doc,
 static PyObject *
 timer_handle_cancel(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->base.loop);
     bool pending = self->timer.place != 0;
     fio_timer_stop(self->base.loop, &self->timer);
     PyObject *none = handle_cancel(&self->base, NULL);
@@ -57,6 +59,7 @@ PyDoc_STRVAR(handle_get_context_doc, "get_context($self, /)\n"
 static PyObject *
 handle_get_context(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->loop);
     if (fio_handle_own_context(self) < 0) {
         return NULL;
     }
@@ -70,6 +73,7 @@ PyDoc_STRVAR(handle_run_doc, "_run($self, /)\n"
 static PyObject *
 handle_run(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->loop);
     FioLoop *loop = self->loop;
     if (self->cancelled) {
         /* asyncio's own code reports what is wrong with a callback and arguments of None. */
@@ -108,6 +112,7 @@ timer_handle_repr_info(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 handle_repr(FioHandle *self)
 {
+    FIO_HOLD(self->loop);
     fio_state *st = self->loop->st;
     if (self->rare != NULL && self->rare->repr_kept != NULL) {
         return Py_NewRef(self->rare->repr_kept);

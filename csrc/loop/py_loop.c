@@ -115,6 +115,7 @@ PyDoc_STRVAR(loop_run_doc, "_run($self, /)\n"
 static PyObject *
 loop_run(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self);
     if (fio_loop_check_closed(self) < 0 || fio_loop_run(self) < 0) {
         return NULL;
     }
@@ -152,6 +153,7 @@ loop_check_idle(FioLoop *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 loop_close(FioLoop *self, PyObject *none)
 {
+    FIO_HOLD(self);
     PyObject *idle = loop_check_idle(self, none);
     if (idle != NULL) {
         fio_loop_shut(self);
@@ -223,6 +225,7 @@ PyDoc_STRVAR(loop_run_once_doc, "_run_once($self, /)\n"
 PyObject *
 fio_loop_run_once(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self);
     if (fio_loop_check_closed(self) < 0 || fio_loop_turn(self) < 0) {
         return NULL;
     }
@@ -267,6 +270,7 @@ loop_no_delete(PyObject *value)
 static int
 loop_set_thread_id(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     if (loop_no_delete(value) < 0) {
         return -1;
     }
@@ -318,6 +322,7 @@ loop_set_closed(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
 static PyObject *
 loop_get_object(FioLoop *self, void *closure)
 {
+    FIO_HOLD(self);
     PyObject *value = *(PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
     return Py_NewRef(value == NULL ? Py_None : value);
 }
@@ -325,6 +330,7 @@ loop_get_object(FioLoop *self, void *closure)
 static int
 loop_set_object(FioLoop *self, PyObject *value, void *closure)
 {
+    FIO_HOLD(self);
     PyObject **slot = (PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
     Py_XSETREF(*slot, value == Py_None ? NULL : Py_XNewRef(value));
     return 0;
@@ -334,12 +340,14 @@ loop_set_object(FioLoop *self, PyObject *value, void *closure)
 static PyObject *
 loop_get_ready(FioLoop *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return fio_ready_list(self);
 }
 
 static PyObject *
 loop_get_scheduled(FioLoop *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return fio_timers_list(self);
 }
 
@@ -361,6 +369,7 @@ loop_set_queue(FioLoop *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closur
 static int
 loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
 {
+    FIO_HOLD(self);
     if (PyObject_GenericSetAttr((PyObject *)self, name, value) < 0) {
         return -1;
     }

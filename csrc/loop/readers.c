@@ -232,7 +232,7 @@ static int
 readers_refuse(PyObject *file, PyObject *transport)
 {
     /* Kept: the file's own repr() may end it. */
-    PyObject *kept = Py_NewRef(transport == NULL ? Py_None : transport);
+    PyObject *kept = transport != NULL && fio_try_ref(transport) ? transport : Py_NewRef(Py_None);
     PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", file, kept);
     Py_DECREF(kept);
     return -1;
@@ -261,7 +261,9 @@ readers_check_transports(FioLoop *loop, PyObject *file, int fd)
 static bool
 readers_is_closing(PyObject *transport)
 {
-    Py_INCREF(transport);
+    if (!fio_try_ref(transport)) {
+        return true;
+    }
     PyObject *closing = PyObject_CallMethod(transport, "is_closing", NULL);
     Py_DECREF(transport);
     if (closing == NULL) {
@@ -295,6 +297,7 @@ readers_check_free(FioLoop *loop, PyObject *file)
 PyObject *
 fio_readers_ensure_no_transport(FioLoop *loop, PyObject *file)
 {
+    FIO_HOLD(loop);
     int fd = readers_fileno(file);
     if (fd < 0) {
         PyErr_Clear(); /* reported below */
@@ -378,6 +381,7 @@ static PyObject *
 readers_add_checked(FioLoop *loop, const readers_side *side, PyObject *const *args,
                     Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(loop);
     PyObject *named[2] = {NULL, NULL};
     if (kwnames != NULL || nargs < 2) {
         if (fio_args_parse(&side->add, args, nargs, kwnames, named) < 0) {
@@ -402,6 +406,7 @@ static PyObject *
 readers_add_unchecked(FioLoop *loop, const readers_side *side, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(loop);
     PyObject *context = NULL;
     if (nargs < 2) {
         return fio_loop_refuse(loop, side->add_unchecked, args, nargs, kwnames);
@@ -465,6 +470,7 @@ readers_describe(fio_watch *watch)
 PyObject *
 fio_readers_watched(FioLoop *loop, PyObject *file)
 {
+    FIO_HOLD(loop);
     int fd = readers_fileno(file);
     if (fd < 0) {
         return NULL;
@@ -496,6 +502,7 @@ readers_note(fio_watch *watch, void *arg)
 PyObject *
 fio_readers_watches(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    FIO_HOLD(loop);
     readers_fds noted = {NULL, 0};
     PyObject *list = PyList_New(0);
     (void)fio_watches_visit(loop, readers_note, &noted);
@@ -601,6 +608,7 @@ static PyObject *
 readers_remove_checked(FioLoop *loop, const readers_side *side, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(loop);
     PyObject *file = NULL;
     if (fio_args_parse(&side->remove, args, nargs, kwnames, &file) < 0) {
         return fio_loop_refuse(loop, side->remove.function, args, nargs, kwnames);
@@ -626,12 +634,14 @@ fio_readers_remove_writer(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs
 PyObject *
 fio_readers_remove_reader_unchecked(FioLoop *loop, PyObject *file)
 {
+    FIO_HOLD(loop);
     return readers_remove(loop, &reading_side, file);
 }
 
 PyObject *
 fio_readers_remove_writer_unchecked(FioLoop *loop, PyObject *file)
 {
+    FIO_HOLD(loop);
     return readers_remove(loop, &writing_side, file);
 }
 

@@ -157,6 +157,7 @@ fio_ready_list(FioLoop *loop)
 PyObject *
 fio_ready_take(FioLoop *loop, PyObject *index)
 {
+    FIO_HOLD(loop);
     fio_ready_ring *ring = &loop->ready;
     size_t left = PyLong_AsSize_t(index);
     if (left == (size_t)-1 && PyErr_Occurred()) {

@@ -479,6 +479,7 @@ lookup_begin(FioLoop *loop, resolver_lookup *lookup, PyObject *const *args)
 PyObject *
 fio_resolver_look_up(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 {
+    FIO_HOLD(loop);
     if (nargs != 6) {
         return PyErr_Format(PyExc_TypeError, "_look_up() takes 6 arguments");
     }
@@ -506,6 +507,7 @@ fio_resolver_look_up(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 PyObject *
 fio_resolver_forget(FioLoop *loop, PyObject *future)
 {
+    FIO_HOLD(loop);
     fio_resolver *self = loop->resolver;
     if (self == NULL) {
         Py_RETURN_NONE;

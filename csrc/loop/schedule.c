@@ -110,6 +110,7 @@ schedule_parse(FioLoop *self, const schedule_params *params, PyObject *const *ar
 PyObject *
 fio_schedule_call_soon(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const schedule_params params = {"call_soon", NULL};
     fio_call call;
     if (schedule_parse(self, &params, args, nargs, kwnames, &call) < 0
@@ -164,6 +165,7 @@ schedule_timer(FioLoop *self, double when, PyObject *when_object, const fio_call
 PyObject *
 fio_schedule_call_at(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const schedule_params params = {"call_at", "when"};
     fio_call call;
     if (schedule_parse(self, &params, args, nargs, kwnames, &call) < 0) {
@@ -186,6 +188,7 @@ fio_schedule_call_at(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyO
 PyObject *
 fio_schedule_call_later(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const schedule_params params = {"call_later", "delay"};
     fio_call call;
     if (schedule_parse(self, &params, args, nargs, kwnames, &call) < 0) {
@@ -274,6 +277,7 @@ schedule_knows_keywords(fio_state *st, PyObject *kwnames)
 PyObject *
 fio_schedule_create_task(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     if (FIO_LIKELY(self->task_factory == NULL && nargs == 1
                    && schedule_knows_keywords(self->st, kwnames))) {
         return fio_loop_check_closed(self) < 0 ? NULL : schedule_new_task(self, args, kwnames);
@@ -300,6 +304,7 @@ fio_schedule_new_handle(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, 
 PyObject *
 fio_schedule_add_callback(FioLoop *self, PyObject *handle)
 {
+    FIO_HOLD(self);
     bool ours = Py_IS_TYPE(handle, self->st->HandleType)
                 || Py_IS_TYPE(handle, self->st->TimerHandleType);
     int theirs = ours ? 0 : PyObject_IsInstance(handle, self->st->aio_Handle);

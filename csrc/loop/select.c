@@ -106,6 +106,7 @@ select_poll(FioLoop *loop, PyObject *found, int milliseconds)
 PyObject *
 fio_select_poll(FioLoop *loop, PyObject *timeout)
 {
+    FIO_HOLD(loop);
     int milliseconds = select_milliseconds(timeout);
     if (milliseconds < -1 || fio_loop_check_closed(loop) < 0) {
         return NULL;
@@ -130,6 +131,7 @@ fio_select_poll(FioLoop *loop, PyObject *timeout)
 PyObject *
 fio_select_found(FioLoop *loop, PyObject *const *args, Py_ssize_t nargs)
 {
+    FIO_HOLD(loop);
     long fd = nargs == 2 ? PyLong_AsLong(args[0]) : -1;
     long events = nargs == 2 ? PyLong_AsLong(args[1]) : 0;
     if (PyErr_Occurred()) {

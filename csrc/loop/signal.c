@@ -111,6 +111,7 @@ signal_open(FioLoop *loop)
 PyObject *
 fio_signal_wakeup_fd(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    FIO_HOLD(loop);
     if (loop->closed) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return NULL;
@@ -127,6 +128,7 @@ fio_signal_wakeup_fd(FioLoop *loop, PyObject *Py_UNUSED(unused))
 PyObject *
 fio_signal_heed(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
+    FIO_HOLD(loop);
     if (loop->signals != NULL) {
         fio_watch_heed(&loop->signals->watch);
     }

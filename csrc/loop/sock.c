@@ -99,6 +99,7 @@ static PyObject *
 sock_call_retry(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     FioSockCall *self = (FioSockCall *)object;
+    FIO_HOLD(self->loop);
     if (self->super.awaited == NULL || self->super.running || self->super.finished) {
         Py_RETURN_NONE;
     }
@@ -205,6 +206,7 @@ sock_call_traverse(FioSockCall *self, visitproc visit, void *arg)
 static int
 sock_call_clear(FioSockCall *self)
 {
+    FIO_HOLD(self->loop);
     self->super.finished = true;
     Py_CLEAR(self->handle);
     sock_call_finish(&self->super);
@@ -230,6 +232,7 @@ sock_call_dealloc(FioSockCall *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     (void)sock_call_clear(self);
+    fio_coroutine_end(&self->super);
     Py_CLEAR(self->loop);
     type->tp_free(self);
     Py_DECREF(type);
@@ -343,6 +346,7 @@ sock_call_new(FioLoop *loop, const fio_sock_operation *operation, PyObject *cons
               Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *given[FIO_SOCK_ARGS] = {NULL, NULL, NULL};
+    FIO_HOLD(loop);
     if (fio_args_parse(&operation->params, args, nargs, kwnames, given) < 0) {
         return fio_loop_refuse(loop, operation->params.function, args, nargs, kwnames);
     }
@@ -358,7 +362,7 @@ sock_call_new(FioLoop *loop, const fio_sock_operation *operation, PyObject *cons
     if (self == NULL) {
         return NULL;
     }
-    fio_coroutine_init(&self->super, &sock_call_kind);
+    fio_coroutine_init(&self->super, &sock_call_kind, (PyObject *)loop);
     self->loop = (FioLoop *)Py_NewRef((PyObject *)loop);
     self->operation = operation;
     for (int i = 0; i < FIO_SOCK_ARGS; i++) {

@@ -475,6 +475,7 @@ timers_check(FioLoop *loop, PyObject *handle, bool waits)
 PyObject *
 fio_timers_take(FioLoop *loop, PyObject *handle)
 {
+    FIO_HOLD(loop);
     FioTimerHandle *timer = timers_check(loop, handle, true);
     if (timer == NULL) {
         return NULL;
@@ -487,6 +488,7 @@ fio_timers_take(FioLoop *loop, PyObject *handle)
 PyObject *
 fio_timers_put(FioLoop *loop, PyObject *handle)
 {
+    FIO_HOLD(loop);
     FioTimerHandle *timer = timers_check(loop, handle, false);
     if (timer == NULL
         || fio_timer_start(loop, &timer->timer, fio_timer_nanoseconds(timer->when)) < 0) {

@@ -24,6 +24,15 @@ bridge_transport(fio_link *link)
     return FIO_CONTAINER_OF(link, FioTransport, bridge);
 }
 
+static PyObject *
+bridge_call(FioTransport *self, PyObject *name, PyObject *const *all, size_t count)
+{
+    FIO_LET_GO(self->stream.loop);
+    PyObject *result = PyObject_VectorcallMethod(name, all, count, NULL);
+    FIO_TAKE_BACK();
+    return result;
+}
+
 PyObject *
 fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_t nargs)
 {
@@ -39,11 +48,11 @@ fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_
     PyObject *result = NULL;
     if (FIO_UNLIKELY(context == NULL)) {
         /* Out of connection_made(): in the context that calls us, as on asyncio. */
-        result = PyObject_VectorcallMethod(name, all, nargs + 1, NULL);
+        result = bridge_call(self, name, all, nargs + 1);
     }
     else if (FIO_LIKELY(PyContext_Enter(context) == 0)
              || fio_loop_reenter_context(self->stream.loop, &context) == 0) {
-        result = PyObject_VectorcallMethod(name, all, nargs + 1, NULL);
+        result = bridge_call(self, name, all, nargs + 1);
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(result);
         }
@@ -51,6 +60,15 @@ fio_bridge_call(FioTransport *self, PyObject *name, PyObject *const *args, size_
     Py_DECREF(all[0]);
     Py_XDECREF(context);
     return result;
+}
+
+int
+fio_bridge_tell_lost(FioTransport *self, PyObject *protocol, PyObject *exc)
+{
+    PyObject *all[2] = {protocol, exc == NULL ? Py_None : exc};
+    PyObject *none = bridge_call(self, self->st->str_connection_lost, all, 2);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
 }
 
 /* A call whose failure ends the connection. */
@@ -242,7 +260,9 @@ bridge_pause_writing(fio_link *link)
 {
     FioTransport *self = bridge_transport(link);
     PyObject *protocol = Py_NewRef(self->protocol);
+    FIO_LET_GO(self->stream.loop);
     PyObject *result = PyObject_CallMethodNoArgs(protocol, self->st->str_pause_writing);
+    FIO_TAKE_BACK();
     if (result == NULL) {
         fio_transport_report(self, "protocol.pause_writing() failed");
     }

@@ -265,6 +265,7 @@ fio_foreign_lose(FioForeignWire *self)
 static PyObject *
 foreign_py_flush(FioForeignWire *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->loop);
     self->flush_soon = false;
     if (foreign_flush(self) < 0) {
         return NULL;

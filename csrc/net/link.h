@@ -90,10 +90,18 @@ typedef struct {
     PyObject_HEAD
     fio_link link;
     PyObject *foreign; /* owned: the wire over another loop's transport while connected, or NULL */
+    FIO_MONITOR_FIELD  /* the loop, once connected */
 } FioLink;
 
 int fio_link_traverse(FioLink *self, visitproc visit, void *arg);
 int fio_link_clear(FioLink *self);
+/* What tp_dealloc does last. */
+static inline void
+fio_link_end(FioLink *self)
+{
+    (void)self;
+    FIO_CLEAR_MONITOR(self);
+}
 
 /* Whether `protocol` is such an object, with its functions set. */
 bool fio_link_is_native(fio_state *st, PyObject *protocol);

@@ -39,7 +39,9 @@ static int
 listener_take(FioListener *self, int fd, const fio_any_addr *peer, PyObject *context,
               PyObject **protocol)
 {
+    FIO_LET_GO(self->loop);
     *protocol = PyObject_CallNoArgs(self->factory);
+    FIO_TAKE_BACK();
     if (*protocol == NULL) {
         return -1;
     }
@@ -272,6 +274,7 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             && !fio_args_is("context", given[6], &PyContext_Type, "a contextvars.Context"))) {
         return NULL;
     }
+    FIO_HOLD(given[0]);
     long backlog = given[4] == NULL ? LISTENER_BATCH : PyLong_AsLong(given[4]);
     if (backlog == -1 && PyErr_Occurred()) {
         return NULL;
@@ -299,6 +302,7 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static PyObject *
 listener_stop(FioListener *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->loop);
     fio_timer_stop(self->loop, &self->retry);
     fio_watch_close(&self->watch);
     Py_RETURN_NONE;

@@ -120,6 +120,7 @@ pipe_make(PyTypeObject *type, PyObject *args, PyObject *kwargs, const char *name
         return NULL;
     }
     FioLoop *loop = (FioLoop *)given[0];
+    FIO_HOLD(loop);
     FioTransport *self = fio_transport_alloc(type, st, loop);
     if (self == NULL) {
         return NULL;
@@ -168,12 +169,14 @@ pipe_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py_UNU
 static PyObject *
 write_pipe_write_eof(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     return fio_transport_py_close(self, NULL);
 }
 
 static PyObject *
 pipe_get_pipe(FioTransport *self, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *stored = self->open ? NULL : fio_transport_stored(self, name);
     return stored != NULL ? stored : Py_NewRef(self->sock == NULL ? Py_None : self->sock);
 }
@@ -182,6 +185,7 @@ pipe_get_pipe(FioTransport *self, void *name)
 static PyObject *
 pipe_repr(FioTransport *self)
 {
+    FIO_HOLD(self->stream.loop);
     const fio_stream *stream = &self->stream;
     bool writes = stream->kind->reads_are_hangup;
     PyObject *name = PyType_GetName(Py_TYPE(self));

@@ -37,8 +37,10 @@ link_connection_made(FioLink *self, PyObject *transport)
     }
     if (PyObject_TypeCheck(transport, st->TransportType)
         && ((FioTransport *)transport)->stream.link == &self->link) {
-        self->link.ops->connected(&self->link, &((FioTransport *)transport)->stream.wire,
-                                  transport);
+        FioTransport *carrier = (FioTransport *)transport;
+        FIO_SET_MONITOR(self, carrier->stream.loop);
+        FIO_HOLD_MONITOR(self);
+        self->link.ops->connected(&self->link, &carrier->stream.wire, transport);
         Py_RETURN_NONE;
     }
     if (self->foreign != NULL) {
@@ -49,6 +51,8 @@ link_connection_made(FioLink *self, PyObject *transport)
     if (wire == NULL) {
         return NULL;
     }
+    FIO_SET_MONITOR(self, ((FioForeignWire *)wire)->loop);
+    FIO_HOLD_MONITOR(self);
     self->foreign = Py_NewRef(wire);
     self->link.ops->connected(&self->link, &((FioForeignWire *)wire)->wire, transport);
     Py_DECREF(wire);
@@ -58,6 +62,7 @@ link_connection_made(FioLink *self, PyObject *transport)
 static PyObject *
 link_data_received(FioLink *self, PyObject *data)
 {
+    FIO_HOLD_MONITOR(self);
     FioForeignWire *wire = link_connected_wire(self);
     Py_buffer view;
     if (wire == NULL) {
@@ -81,6 +86,7 @@ link_data_received(FioLink *self, PyObject *data)
 static PyObject *
 link_eof_received(FioLink *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(self);
     FioForeignWire *wire = link_connected_wire(self);
     if (wire == NULL) {
         return NULL;
@@ -96,6 +102,7 @@ link_eof_received(FioLink *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 link_connection_lost(FioLink *self, PyObject *exc)
 {
+    FIO_HOLD_MONITOR(self);
     FioForeignWire *wire = link_connected_wire(self);
     if (wire == NULL) {
         return NULL;
@@ -109,6 +116,7 @@ link_connection_lost(FioLink *self, PyObject *exc)
 static PyObject *
 link_pause_writing(FioLink *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(self);
     if (link_connected_wire(self) == NULL) {
         return NULL;
     }
@@ -119,6 +127,7 @@ link_pause_writing(FioLink *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 link_resume_writing(FioLink *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(self);
     if (link_connected_wire(self) == NULL) {
         return NULL;
     }
@@ -131,6 +140,7 @@ fio_link_traverse(FioLink *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->foreign);
+    FIO_VISIT_MONITOR(self);
     return 0;
 }
 
@@ -147,6 +157,7 @@ link_dealloc(FioLink *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     (void)fio_link_clear(self);
+    fio_link_end(self);
     type->tp_free(self);
     Py_DECREF(type);
 }

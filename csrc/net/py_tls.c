@@ -63,8 +63,10 @@ tls_link_call(FioTLS *self, PyObject *method, PyObject *arg, const char *message
 {
     Py_INCREF(self);
     PyObject *transport = Py_XNewRef(self->transport);
+    FIO_LET_GO_MONITOR(&self->super);
     PyObject *result = arg == NULL ? PyObject_CallMethodNoArgs((PyObject *)self, method)
                                    : PyObject_CallMethodOneArg((PyObject *)self, method, arg);
+    FIO_TAKE_BACK();
     if (result == NULL) {
         tls_failed(self, transport, message);
     }
@@ -211,6 +213,10 @@ PyDoc_STRVAR(tls_attach_doc, "_attach($self, transport, /)\n"
 static PyObject *
 tls_attach(FioTLS *self, PyObject *transport)
 {
+    if (PyObject_TypeCheck(transport, self->st->TransportType)) {
+        FIO_SET_MONITOR(&self->super, ((FioTransport *)transport)->stream.loop);
+    }
+    FIO_HOLD_MONITOR(&self->super);
     tls_detach(self);
     if (PyObject_TypeCheck(transport, self->st->TransportType)) {
         self->wire = &((FioTransport *)transport)->stream.wire;
@@ -226,6 +232,7 @@ PyDoc_STRVAR(tls_feed_doc, "_feed($self, data, /)\n"
 static PyObject *
 tls_feed(FioTLS *self, PyObject *data)
 {
+    FIO_HOLD_MONITOR(&self->super);
     Py_buffer view;
     if (!tls_is_made(self) || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
@@ -240,6 +247,7 @@ PyDoc_STRVAR(tls_do_read_doc, "_do_read($self, /)\n--\n\nasyncio: SSLProtocol._d
 static PyObject *
 tls_py_do_read(FioTLS *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return tls_is_made(self) ? tls_done(fio_tls_do_read(self)) : NULL;
 }
 
@@ -248,6 +256,7 @@ PyDoc_STRVAR(tls_do_write_doc, "_do_write($self, /)\n--\n\nasyncio: SSLProtocol.
 static PyObject *
 tls_py_do_write(FioTLS *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return tls_is_made(self) ? tls_done(fio_tls_do_write(self)) : NULL;
 }
 
@@ -257,6 +266,7 @@ PyDoc_STRVAR(tls_process_outgoing_doc,
 static PyObject *
 tls_py_process_outgoing(FioTLS *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return tls_is_made(self) ? tls_done(fio_tls_process_outgoing(self)) : NULL;
 }
 
@@ -266,6 +276,7 @@ PyDoc_STRVAR(tls_write_appdata_doc,
 static PyObject *
 tls_py_write_appdata(FioTLS *self, PyObject *list_of_data)
 {
+    FIO_HOLD_MONITOR(&self->super);
     if (!tls_is_made(self)) {
         return NULL;
     }
@@ -290,6 +301,7 @@ tls_traverse(FioTLS *self, visitproc visit, void *arg)
 static int
 tls_clear(FioTLS *self)
 {
+    FIO_HOLD_MONITOR_IN_CLEAR(&self->super);
     tls_detach(self);
     Py_CLEAR(self->sslobj);
     Py_CLEAR(self->engine);
@@ -308,6 +320,7 @@ tls_dealloc(FioTLS *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     (void)tls_clear(self);
+    fio_link_end(&self->super);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -386,6 +399,7 @@ tls_transport_write_data(PyObject *self, PyObject *data, bool each)
     }
     else {
         FioTLS *tls = (FioTLS *)protocol;
+        FIO_HOLD_MONITOR(&tls->super);
         err = !tls_is_made(tls) ? -1
               : each            ? fio_tls_write_each(tls, data)
                                 : fio_tls_write_one(tls, data);

@@ -8,6 +8,7 @@
 PyObject *
 fio_transport_py_start(FioTransport *self, PyObject *waiter)
 {
+    FIO_HOLD(self->stream.loop);
     if (fio_transport_start(self, waiter) < 0) {
         return NULL;
     }
@@ -17,6 +18,7 @@ fio_transport_py_start(FioTransport *self, PyObject *waiter)
 PyObject *
 fio_transport_py_call_connection_lost(FioTransport *self, PyObject *exc)
 {
+    FIO_HOLD(self->stream.loop);
     if (fio_transport_lose(self, fio_none_as_null(exc)) < 0) {
         return NULL;
     }
@@ -27,6 +29,7 @@ PyObject *
 fio_transport_py_fatal_error(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)
 {
+    FIO_HOLD(self->stream.loop);
     static const char *const names[] = {"exc", "message", NULL};
     static const fio_params params = {"_fatal_error", names, 2, 1};
     PyObject *given[] = {NULL, NULL};
@@ -69,6 +72,7 @@ PyObject *
 fio_transport_py_get_extra_info(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames)
 {
+    FIO_HOLD(self->stream.loop);
     static const char *const names[] = {"name", "default", NULL};
     static const fio_params params = {"get_extra_info", names, 2, 1};
     PyObject *given[] = {NULL, Py_None};
@@ -93,6 +97,7 @@ PyObject *
 fio_transport_py_set_protocol(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *protocol = fio_args_one("set_protocol", "protocol", args, nargs, kwnames);
     if (protocol == NULL) {
         return fio_transport_refuse(self, "set_protocol", args, nargs, kwnames);
@@ -106,6 +111,7 @@ fio_transport_py_set_protocol(FioTransport *self, PyObject *const *args, Py_ssiz
 PyObject *
 fio_transport_py_get_protocol(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     return Py_NewRef(self->protocol == NULL ? Py_None : self->protocol);
 }
 
@@ -139,6 +145,7 @@ transport_check_loop(FioTransport *self)
 PyObject *
 fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     fio_stream *stream = &self->stream;
     if (FIO_UNLIKELY(self->shows_closing == FIO_SHOWS(true))) {
         Py_RETURN_NONE;
@@ -157,6 +164,7 @@ fio_transport_py_close(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_abort(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (transport_check_loop(self) < 0) {
         return NULL;
     }
@@ -173,6 +181,7 @@ fio_transport_py_abort(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_force_close(FioTransport *self, PyObject *exc)
 {
+    FIO_HOLD(self->stream.loop);
     if (transport_check_loop(self) < 0) {
         return NULL;
     }
@@ -200,6 +209,7 @@ fio_transport_py_is_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (transport_is_reading(self)) {
         self->shows_paused = FIO_SHOWS_STATE;
         fio_stream_pause_reading(&self->stream);
@@ -211,6 +221,7 @@ fio_transport_py_pause_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (fio_transport_is_closing(self) || !fio_transport_is_paused(self)) {
         Py_RETURN_NONE;
     }
@@ -239,12 +250,14 @@ fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored)
 PyObject *
 fio_transport_get_extra(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return fio_transport_all_extra(self);
 }
 
 int
 fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     if (value != NULL && !fio_args_is("_extra", value, &PyDict_Type, "a dict")) {
         return -1;
     }
@@ -255,6 +268,7 @@ fio_transport_set_extra(FioTransport *self, PyObject *value, void *Py_UNUSED(clo
 PyObject *
 fio_transport_get_sock(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *stored = self->open ? NULL : fio_transport_stored(self, "_sock");
     if (stored != NULL) {
         return stored;
@@ -274,6 +288,7 @@ fio_transport_get_fd(FioTransport *self, void *name)
 PyObject *
 fio_transport_get_loop(FioTransport *self, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *stored = fio_transport_stored(self, name);
     if (stored != NULL) {
         return stored;
@@ -284,6 +299,7 @@ fio_transport_get_loop(FioTransport *self, void *name)
 PyObject *
 fio_transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return fio_transport_py_get_protocol(self, NULL);
 }
 
@@ -291,6 +307,7 @@ fio_transport_get_protocol(FioTransport *self, void *Py_UNUSED(closure))
 int
 fio_transport_assign_protocol(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     if (value == NULL) {
         PyErr_SetString(PyExc_AttributeError, "_protocol cannot be deleted");
         return -1;
@@ -301,6 +318,7 @@ fio_transport_assign_protocol(FioTransport *self, PyObject *value, void *Py_UNUS
 PyObject *
 fio_transport_get_server(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return Py_NewRef(self->server == NULL ? Py_None : self->server);
 }
 
@@ -325,6 +343,7 @@ fio_transport_get_protocol_paused(FioTransport *self, void *Py_UNUSED(closure))
 static PyObject *
 transport_get_eof(FioTransport *self, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *stored = fio_transport_stored(self, name);
     return stored != NULL ? stored : PyBool_FromLong(self->stream.eof_wanted);
 }
@@ -332,6 +351,7 @@ transport_get_eof(FioTransport *self, void *name)
 PyObject *
 fio_transport_get_conn_lost(FioTransport *self, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *stored = fio_transport_stored(self, name);
     return stored != NULL
                ? stored
@@ -341,6 +361,7 @@ fio_transport_get_conn_lost(FioTransport *self, void *name)
 PyObject *
 fio_transport_get_high_water(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return self->high_limit != NULL ? Py_NewRef(self->high_limit)
                                     : PyLong_FromSize_t(self->stream.high_water);
 }
@@ -348,6 +369,7 @@ fio_transport_get_high_water(FioTransport *self, void *Py_UNUSED(closure))
 PyObject *
 fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return self->low_limit != NULL ? Py_NewRef(self->low_limit)
                                    : PyLong_FromSize_t(self->stream.low_water);
 }
@@ -367,6 +389,7 @@ static PyGetSetDef transport_getset[] = {
 PyObject *
 fio_transport_repr(FioTransport *self)
 {
+    FIO_HOLD(self->stream.loop);
     const fio_stream *stream = &self->stream;
     PyObject *name = PyType_GetName(Py_TYPE(self));
     if (name == NULL) {
@@ -408,6 +431,7 @@ transport_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             && !fio_args_is("context", given[6], &PyContext_Type, "a contextvars.Context"))) {
         return NULL;
     }
+    FIO_HOLD(given[0]);
     const fio_transport_args made = {
         .loop = (FioLoop *)given[0],
         .sock = given[1],

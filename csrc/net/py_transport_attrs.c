@@ -16,6 +16,7 @@ fio_transport_stored(FioTransport *self, const char *name)
     if (FIO_LIKELY(self->dict == NULL)) {
         return NULL;
     }
+    FIO_HOLD(self->stream.loop);
     PyObject *dict = Py_NewRef(self->dict); /* one of its keys may put another in its place */
     PyObject *value = Py_XNewRef(PyDict_GetItemString(dict, name));
     Py_DECREF(dict);
@@ -25,6 +26,7 @@ fio_transport_stored(FioTransport *self, const char *name)
 int
 fio_transport_store(FioTransport *self, PyObject *value, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     if (value == NULL) {
         PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", (const char *)name);
         return -1;
@@ -62,6 +64,7 @@ transport_is_over(const FioTransport *self)
 int
 fio_transport_set_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     int truth = attr_truth(value);
     if (truth < 0) {
         return -1;
@@ -74,6 +77,7 @@ fio_transport_set_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(cl
 int
 fio_transport_set_closing(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     int truth = attr_truth(value);
     if (truth < 0) {
         return -1;
@@ -87,6 +91,7 @@ fio_transport_set_closing(FioTransport *self, PyObject *value, void *Py_UNUSED(c
 int
 fio_transport_set_protocol_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     int truth = attr_truth(value);
     if (truth >= 0) {
         self->stream.link_paused = truth != 0;
@@ -97,6 +102,7 @@ fio_transport_set_protocol_paused(FioTransport *self, PyObject *value, void *Py_
 int
 fio_transport_set_eof(FioTransport *self, PyObject *value, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     int truth = attr_truth(value);
     if (truth < 0) {
         return -1;
@@ -112,6 +118,7 @@ fio_transport_set_eof(FioTransport *self, PyObject *value, void *name)
 int
 fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     fio_stream *stream = &self->stream;
     if (transport_is_over(self) || value == NULL) {
         return fio_transport_store(self, value, name);
@@ -139,6 +146,7 @@ fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name)
 int
 fio_transport_set_server(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     Py_XSETREF(self->server, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
     return 0;
 }
@@ -146,12 +154,14 @@ fio_transport_set_server(FioTransport *self, PyObject *value, void *Py_UNUSED(cl
 PyObject *
 fio_transport_get_empty_waiter(FioTransport *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return Py_NewRef(self->empty_waiter == NULL ? Py_None : self->empty_waiter);
 }
 
 int
 fio_transport_set_empty_waiter(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     Py_XSETREF(self->empty_waiter, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
     return 0;
 }
@@ -228,6 +238,7 @@ transport_give_up(FioTransport *self)
 int
 fio_transport_set_sock(FioTransport *self, PyObject *value, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     if (value == NULL || !self->open) {
         return fio_transport_store(self, value, name);
     }
@@ -285,6 +296,7 @@ fio_transport_deque(PyObject *pieces)
 PyObject *
 fio_transport_get_buffer(FioTransport *self, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *stored = fio_transport_stored(self, name);
     if (stored != NULL) {
         return stored;
@@ -335,6 +347,7 @@ fio_transport_empty_buffer(FioTransport *self)
 int
 fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name)
 {
+    FIO_HOLD(self->stream.loop);
     if (value == NULL || transport_is_over(self)) {
         return fio_transport_store(self, value, name);
     }
@@ -362,6 +375,7 @@ fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name)
 PyObject *
 fio_transport_py_read_ready(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (self->open) {
         self->stream.watch.on_ready(&self->stream.watch, UV_READABLE);
     }
@@ -371,6 +385,7 @@ fio_transport_py_read_ready(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_write_ready(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (self->open) {
         self->stream.watch.on_ready(&self->stream.watch, UV_WRITABLE);
     }

@@ -103,6 +103,7 @@ PyObject *
 fio_transport_py_write(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
                        PyObject *kwnames)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *data = fio_args_one("write", "data", args, nargs, kwnames);
     if (data == NULL) {
         return fio_transport_refuse(self, "write", args, nargs, kwnames);
@@ -197,6 +198,7 @@ PyObject *
 fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames)
 {
+    FIO_HOLD(self->stream.loop);
     PyObject *lines = fio_args_one("writelines", "list_of_data", args, nargs, kwnames);
     if (lines == NULL) {
         return fio_transport_refuse(self, "writelines", args, nargs, kwnames);
@@ -242,6 +244,7 @@ fio_transport_py_writelines(FioTransport *self, PyObject *const *args, Py_ssize_
 PyObject *
 fio_transport_py_write_eof(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (fio_stream_write_eof(&self->stream) < 0) {
         return NULL;
     }
@@ -257,6 +260,7 @@ fio_transport_py_can_write_eof(FioTransport *Py_UNUSED(self), PyObject *Py_UNUSE
 PyObject *
 fio_transport_py_get_write_buffer_size(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     /* What is only gathered for this turn is not waiting for the peer. */
     fio_stream_flush(&self->stream);
     return PyLong_FromSize_t(fio_stream_unsent(&self->stream));
@@ -342,6 +346,7 @@ PyObject *
 fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames)
 {
+    FIO_HOLD(self->stream.loop);
     static const char *const names[] = {"high", "low", NULL};
     static const fio_params params = {"set_write_buffer_limits", names, 2, 0};
     PyObject *given[] = {Py_None, Py_None};
@@ -379,18 +384,21 @@ limit_assign(PyObject *value, size_t *bytes, PyObject **kept)
 int
 fio_transport_set_high_water(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return limit_assign(value, &self->stream.high_water, &self->high_limit);
 }
 
 int
 fio_transport_set_low_water(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->stream.loop);
     return limit_assign(value, &self->stream.low_water, &self->low_limit);
 }
 
 PyObject *
 fio_transport_py_get_limits(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     return Py_BuildValue("NN", fio_transport_get_low_water(self, NULL),
                          fio_transport_get_high_water(self, NULL));
 }
@@ -400,6 +408,7 @@ fio_transport_py_get_limits(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (self->empty_waiter != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "Empty waiter is already set");
         return NULL;
@@ -427,6 +436,7 @@ fio_transport_py_make_empty_waiter(FioTransport *self, PyObject *Py_UNUSED(ignor
 PyObject *
 fio_transport_py_make_end_waiter(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     if (!self->open) {
         PyErr_SetString(PyExc_ConnectionError, "Connection is closed by peer");
         return NULL;
@@ -441,6 +451,7 @@ fio_transport_py_make_end_waiter(FioTransport *self, PyObject *Py_UNUSED(ignored
 PyObject *
 fio_transport_py_reset_empty_waiter(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->stream.loop);
     Py_CLEAR(self->empty_waiter);
     Py_RETURN_NONE;
 }

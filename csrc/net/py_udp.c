@@ -37,6 +37,7 @@ PyDoc_STRVAR(datagram_sendto_doc,
 static PyObject *
 datagram_sendto(FioDatagram *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self->super.stream.loop);
     static const char *const names[] = {"data", "addr", NULL};
     static const fio_params params = {"sendto", names, 2, 1};
     PyObject *given[] = {NULL, Py_None};
@@ -79,6 +80,7 @@ datagram_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         || (given[5] != Py_None && !fio_args_is("extra", given[5], &PyDict_Type, "a dict"))) {
         return NULL;
     }
+    FIO_HOLD(given[0]);
     const fio_transport_args made = {
         .loop = (FioLoop *)given[0],
         .sock = given[1],
@@ -118,12 +120,14 @@ datagram_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py
 static PyObject *
 datagram_get_address(FioDatagram *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->super.stream.loop);
     return Py_NewRef(self->address == NULL ? Py_None : self->address);
 }
 
 static int
 datagram_set_address(FioDatagram *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self->super.stream.loop);
     Py_XSETREF(self->address, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
     return 0;
 }
@@ -132,6 +136,7 @@ datagram_set_address(FioDatagram *self, PyObject *value, void *Py_UNUSED(closure
 static PyObject *
 datagram_get_buffer(FioDatagram *self, void *name)
 {
+    FIO_HOLD(self->super.stream.loop);
     PyObject *stored = fio_transport_stored(&self->super, name);
     if (stored != NULL) {
         return stored;
@@ -161,6 +166,7 @@ datagram_get_buffer(FioDatagram *self, void *name)
 static int
 datagram_set_buffer(FioDatagram *self, PyObject *value, void *name)
 {
+    FIO_HOLD(self->super.stream.loop);
     FioTransport *super = &self->super;
     if (value == NULL || super->ending || !super->open) {
         return fio_transport_store(super, value, name);

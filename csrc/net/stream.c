@@ -366,7 +366,10 @@ stream_on_displaced(fio_watch *watch)
     if (stream->second_fd == watch->fd) {
         stream->second_fd = -1; /* not to be closed: the number is another file's */
     }
-    PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    PyObject *owner = stream->kind->owner(stream);
+    if (!fio_try_ref(owner)) {
+        return;
+    }
     if (watch->open && watch->yields) {
         stream_hold_owner(stream);
         fio_watch_close(watch);

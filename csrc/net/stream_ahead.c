@@ -84,10 +84,14 @@ static void
 ahead_deliver(struct fio_ahead *ahead)
 {
     fio_stream *stream = ahead->stream;
-    PyObject *owner = Py_NewRef(stream->kind->owner(stream));
-    PyObject *link_owner = Py_NewRef(stream->link_owner);
+    PyObject *owner = stream->kind->owner(stream);
     ahead->stream = NULL;
     stream->ahead = NULL;
+    if (!fio_try_ref(owner)) {
+        ahead_release(ahead->all);
+        return;
+    }
+    PyObject *link_owner = Py_NewRef(stream->link_owner);
     if (stream->started && !stream->ended && !stream->wire.closing) {
         if (ahead->got > 0) {
             ahead_hand_over(stream, ahead->data, (size_t)ahead->got);

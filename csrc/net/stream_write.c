@@ -450,7 +450,10 @@ static void
 stream_on_turn_end(fio_turn_end *work)
 {
     fio_stream *stream = FIO_CONTAINER_OF(work, fio_stream, turn_end);
-    PyObject *owner = Py_NewRef(stream->kind->owner(stream));
+    PyObject *owner = stream->kind->owner(stream);
+    if (!fio_try_ref(owner)) {
+        return;
+    }
     bool before = stream->unattended;
     stream->unattended = true;
     fio_stream_flush(stream);

@@ -430,7 +430,9 @@ tls_deliver(FioTLS *self, PyObject *data)
         return 0;
     }
     PyObject *protocol = Py_NewRef(self->app_protocol);
+    FIO_LET_GO_MONITOR(&self->super);
     PyObject *none = PyObject_CallMethodOneArg(protocol, self->st->str_data_received, data);
+    FIO_TAKE_BACK();
     Py_DECREF(protocol);
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
@@ -563,7 +565,9 @@ tls_read_buffered(FioTLS *self)
         }
         PyObject *none = Py_NewRef(Py_None);
         if (size > 0) {
+            FIO_LET_GO_MONITOR(&self->super);
             Py_SETREF(none, PyObject_CallMethod(protocol, "buffer_updated", "n", size));
+            FIO_TAKE_BACK();
         }
         Py_DECREF(protocol);
         Py_XDECREF(none);

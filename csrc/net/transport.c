@@ -46,6 +46,7 @@ fio_transport_alloc(PyTypeObject *type, fio_state *st, FioLoop *loop)
     self->fd = -1;
     /* Given back by fio_transport_dealloc(): the watch needs the loop until then. */
     self->stream.loop = (FioLoop *)Py_NewRef((PyObject *)loop);
+    fio_shown_in_lists((PyObject *)self);
     fio_list_init(&self->stream.turn_end.node);
     self->stream.chunks = &self->stream.one;
     return self;
@@ -137,6 +138,7 @@ fio_transport_start(FioTransport *self, PyObject *waiter)
     bool is_due = self->link_is_due && !transport_is_bridged(self);
     self->link_is_due = false;
     if (is_due && stream->lost_count == 0) {
+        FIO_SET_MONITOR(FIO_CONTAINER_OF(stream->link, FioLink, link), stream->loop);
         stream->link->ops->connected(stream->link, &stream->wire, (PyObject *)self);
     }
     if (self->context == NULL) {
@@ -608,10 +610,7 @@ transport_tell_lost(FioTransport *self, PyObject *exc)
         return result;
     }
     if (transport_is_bridged(self)) {
-        PyObject *none = PyObject_CallMethodOneArg(protocol, self->st->str_connection_lost,
-                                                   exc == NULL ? Py_None : exc);
-        Py_XDECREF(none);
-        result = none == NULL ? -1 : 0;
+        result = fio_bridge_tell_lost(self, protocol, exc);
     }
     else {
         stream->link->ops->lost(stream->link, exc);
@@ -732,6 +731,7 @@ fio_transport_traverse(FioTransport *self, visitproc visit, void *arg)
 int
 fio_transport_clear(FioTransport *self)
 {
+    FIO_HOLD(self->stream.loop);
     fio_stream *stream = &self->stream;
     fio_stream_drop_output(stream);
     stream->wire.closing = true;
@@ -755,6 +755,7 @@ fio_transport_clear(FioTransport *self)
 void
 fio_transport_finalize(FioTransport *self)
 {
+    FIO_HOLD(self->stream.loop);
     if (!self->open) {
         if (self->stream.watch.open) {
             fio_stream_dispose(&self->stream); /* begun by somebody before it was made */

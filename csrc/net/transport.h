@@ -129,6 +129,8 @@ extern const fio_link_ops fio_bridge_buffered_ops;
 
 /* Gives back what a read left. */
 void fio_bridge_clear(FioTransport *self);
+/* connection_lost() of the protocol, in the context that calls us. */
+FIO_MUST_CHECK int fio_bridge_tell_lost(FioTransport *self, PyObject *protocol, PyObject *exc);
 
 FIO_MUST_CHECK int fio_transport_setup_types(PyObject *module);
 

@@ -520,6 +520,7 @@ fio_datagram_traverse(FioDatagram *self, visitproc visit, void *arg)
 int
 fio_datagram_clear(FioDatagram *self)
 {
+    FIO_HOLD(self->super.stream.loop);
     for (size_t i = 0; self->peers != NULL && i < FIO_DATAGRAM_PEERS; i++) {
         Py_CLEAR(self->peers[i].object);
     }

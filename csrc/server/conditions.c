@@ -112,6 +112,7 @@ fio_byte_range_parse(fio_view field, fio_byte_range *range)
 PyObject *
 fio_request_date_field(FioRequest *self, void *field_id)
 {
+    FIO_HOLD_MONITOR(self);
     fio_view field = fio_request_field(self, (fio_field_id)(uintptr_t)field_id);
     int64_t seconds = 0;
     if (field.base == NULL || !fio_http_date_parse(field, &seconds)) {
@@ -147,6 +148,7 @@ append_etag(fio_state *st, PyObject *list, const fio_etag *etag)
 PyObject *
 fio_request_etags_field(FioRequest *self, void *field_id)
 {
+    FIO_HOLD_MONITOR(self);
     fio_view field = fio_request_field(self, (fio_field_id)(uintptr_t)field_id);
     if (field.size == 0) {
         Py_RETURN_NONE;
@@ -180,6 +182,7 @@ bound_object(bool there, uint64_t value, bool negative)
 PyObject *
 fio_request_http_range(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     fio_view field = fio_request_field(self, FIO_FIELD_RANGE);
     fio_byte_range range = {false, false, 0, 0};
     if (field.base != NULL && !fio_byte_range_parse(field, &range)) {

@@ -141,7 +141,6 @@ fio_conn_pause(FioConn *conn, uint8_t reason, bool pause)
 static void
 conn_resume(FioConn *conn)
 {
-    Py_INCREF(conn);
     if (conn->wire != NULL && !conn->in_data && !conn->write_paused) {
         if (fio_buf_size(&conn->pending) > 0 && conn->phase < FIO_PHASE_LINGER) {
             fio_conn_read_pending(conn);
@@ -151,18 +150,22 @@ conn_resume(FioConn *conn)
         }
         fio_conn_settle(conn);
     }
-    Py_DECREF(conn);
 }
 
 static void
 conn_on_resume(fio_deferred *deferred)
 {
-    conn_resume(FIO_CONTAINER_OF(deferred, FioConn, resume));
+    FioConn *conn = FIO_CONTAINER_OF(deferred, FioConn, resume);
+    if (fio_try_ref((PyObject *)conn)) {
+        conn_resume(conn);
+        Py_DECREF(conn);
+    }
 }
 
 PyObject *
 fio_conn_py_resume(FioConn *conn, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(&conn->super);
     conn->resume_soon = false;
     conn_resume(conn);
     Py_RETURN_NONE;

@@ -29,8 +29,10 @@ answer_by_finish(fio_handling *handling, PyObject *response)
         return fio_dispatch_raised(handling);
     }
     PyObject *args[] = {NULL, (PyObject *)handling->request, response};
+    FIO_LET_GO_MONITOR(&handling->conn->super);
     PyObject *coro = PyObject_Vectorcall(finish, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                          NULL);
+    FIO_TAKE_BACK();
     if (coro == NULL) {
         return fio_dispatch_raised(handling);
     }
@@ -340,7 +342,9 @@ handle(fio_handling *handling)
     PyObject *handler = find_handler(server, handling->request);
     PyObject *value = NULL;
     if (handler != NULL) {
+        FIO_LET_GO_MONITOR(&handling->conn->super);
         value = PyObject_CallOneArg(handler, (PyObject *)handling->request);
+        FIO_TAKE_BACK();
     }
     int next = value == NULL ? fio_dispatch_raised(handling) : fio_dispatch_value(handling, value);
     if (next > 0 && fio_server_has_task_factory(server)) {
@@ -383,7 +387,8 @@ fio_dispatch(FioConn *conn)
     Py_XDECREF(context);
     fio_handling_clear(&handling);
     /* An answered request that somebody still holds lives on without the read buffer. */
-    if (Py_REFCNT(request) > 1 && fio_request_keep(request) < 0) {
+    if ((Py_REFCNT(request) > 1 || (!FIO_GIL && request->weakrefs != NULL))
+        && fio_request_keep(request) < 0) {
         PyErr_WriteUnraisable((PyObject *)request);
         fio_conn_fail(conn);
     }

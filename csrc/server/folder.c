@@ -87,6 +87,7 @@ folder_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
         PyErr_SetString(PyExc_TypeError, "a Folder takes one argument, a Request");
         return NULL;
     }
+    FIO_HOLD_MONITOR((FioRequest *)args[0]);
     char path[PATH_MAX];
     size_t size = folder_path(self, (FioRequest *)args[0], path);
     fio_file *file = NULL;

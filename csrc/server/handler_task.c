@@ -206,6 +206,23 @@ task_clear(PyObject *self)
     return Py_TYPE(self)->tp_base->tp_clear(self);
 }
 
+#if FIO_TASKS_END_TRACKED
+
+static void
+task_dealloc(PyObject *self)
+{
+    if (!PyObject_GC_IsTracked(self)) {
+        PyObject_GC_Track(self); /* a stand-in, as any type made from Python would be */
+    }
+    if (PyObject_CallFinalizerFromDealloc(self) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    Py_TYPE(self)->tp_base->tp_dealloc(self); /* and the reference to our type */
+}
+
+#endif
+
 /* -- asyncio.current_task() -----------------------------------------------------------------------
  */
 
@@ -396,6 +413,15 @@ fio_handler_start(fio_handling *handling)
     }
     task_part *part = part_of(server->st, task);
     part->handling = handling;
+    /* Without a GIL other threads may ask something of it: of a real one they can. */
+    if (!FIO_GIL && task_materialise(task) < 0) {
+        part->handling = NULL;
+        handler_give_up(server, handling);
+        fio_handling_clear(handling);
+        Py_DECREF(task);
+        Py_DECREF(server);
+        return;
+    }
     Py_XSETREF(handling->conn->task, Py_NewRef(task));
     if (!task_slots_are_known(server->st) && task_materialise(task) < 0) {
         PyErr_Clear(); /* no memory: as if nobody had asked */
@@ -448,6 +474,9 @@ static PyType_Slot task_slots[] = {
     {Py_tp_iter, task_await},
     {Py_am_await, task_await},
     {Py_tp_init, task_refuse_init},
+#if FIO_TASKS_END_TRACKED
+    {Py_tp_dealloc, task_dealloc},
+#endif
     {0, NULL},
 };
 

@@ -32,6 +32,7 @@ conn_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->wait = FIO_WAIT_NONE;
     fio_list_init(&self->member);
     fio_list_init(&self->waiting);
+    fio_shown_in_lists((PyObject *)self);
     return (PyObject *)self;
 }
 
@@ -52,6 +53,7 @@ conn_traverse(FioConn *self, visitproc visit, void *arg)
 static int
 conn_clear(FioConn *self)
 {
+    FIO_HOLD_MONITOR_IN_CLEAR(&self->super);
     self->wire = NULL;
     if (self->request != NULL && self->request->body != NULL) {
         fio_body_detach(self->request->body); /* whoever holds it must not ask us for more */
@@ -66,6 +68,20 @@ conn_clear(FioConn *self)
     return fio_link_clear(&self->super);
 }
 
+/* Takes itself out of what is its server's and the loop's. */
+static void
+conn_leave(FioConn *self)
+{
+    FIO_HOLD_MONITOR_IN_CLEAR(&self->super);
+    if (self->resume.queued) { /* of a loop that was closed and not run to the end */
+        fio_loop_undefer(self->server->own_loop, &self->resume);
+    }
+    (void)fio_server_unlink(self->server, self);
+    if (self->parser != NULL) {
+        fio_server_parser_give(self->server, self->parser);
+    }
+}
+
 static void
 conn_dealloc(FioConn *self)
 {
@@ -74,17 +90,12 @@ conn_dealloc(FioConn *self)
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
-    if (self->resume.queued) { /* of a loop that was closed and not run to the end */
-        fio_loop_undefer(self->server->own_loop, &self->resume);
-    }
-    (void)fio_server_unlink(self->server, self);
-    if (self->parser != NULL) {
-        fio_server_parser_give(self->server, self->parser);
-    }
+    conn_leave(self);
     PyMem_Free(self->head); /* the pool it is from needs the state, which may be gone */
     fio_buf_free(&self->pending);
     (void)conn_clear(self);
     Py_CLEAR(self->server);
+    fio_link_end(&self->super);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -95,6 +106,7 @@ conn_dealloc(FioConn *self)
 static PyObject *
 conn_close(FioConn *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(&self->super);
     fio_conn_shut(self);
     Py_RETURN_NONE;
 }
@@ -102,6 +114,7 @@ conn_close(FioConn *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 conn_abort(FioConn *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(&self->super);
     fio_conn_abort(self);
     Py_RETURN_NONE;
 }
@@ -137,6 +150,7 @@ conn_let_go(FioConn *self)
 static PyObject *
 conn_hand_over(FioConn *self, PyObject *protocol)
 {
+    FIO_HOLD_MONITOR(&self->super);
     if (self->wire == NULL || self->wire->closing || self->phase >= FIO_PHASE_LINGER) {
         PyErr_SetString(PyExc_ConnectionResetError, "the connection is closed");
         return NULL;
@@ -170,18 +184,21 @@ or_none(PyObject *value)
 static PyObject *
 conn_get_transport(FioConn *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return or_none(self->transport);
 }
 
 static PyObject *
 conn_get_task(FioConn *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return or_none(self->task);
 }
 
 static PyObject *
 conn_get_request(FioConn *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return or_none((PyObject *)self->request);
 }
 
@@ -194,12 +211,14 @@ conn_get_server(FioConn *self, void *Py_UNUSED(closure))
 static PyObject *
 conn_get_loop(FioConn *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return or_none(self->loop);
 }
 
 static PyObject *
 conn_get_served(FioConn *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(&self->super);
     return PyLong_FromUnsignedLongLong(self->served);
 }
 

@@ -220,6 +220,7 @@ server_set_loop(FioServer *self, PyObject *loop)
     }
     self->loop = Py_NewRef(loop);
     self->own_loop = PyObject_TypeCheck(loop, self->st->LoopType) ? (FioLoop *)loop : NULL;
+    FIO_SET_MONITOR(self, loop);
     self->context = PyContext_CopyCurrent();
     return self->context == NULL ? -1 : 0;
 }
@@ -249,6 +250,7 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->st = fio_state_of_type(type);
+    fio_shown_in_lists((PyObject *)self);
     fio_list_init(&self->connections);
     for (int what = 0; what < FIO_WAITS; what++) {
         fio_list_init(&self->waits[what]);
@@ -278,12 +280,14 @@ server_traverse(FioServer *self, visitproc visit, void *arg)
     Py_VISIT(self->timer_handle);
     Py_VISIT(self->stand_in);
     Py_VISIT(self->access.log);
+    FIO_VISIT_MONITOR(self);
     return 0;
 }
 
 static int
 server_clear(FioServer *self)
 {
+    FIO_HOLD_MONITOR_IN_CLEAR(self);
     if (self->timer.place != 0) {
         fio_timer_stop(self->own_loop, &self->timer);
     }
@@ -307,6 +311,7 @@ server_dealloc(FioServer *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     (void)server_clear(self);
+    FIO_CLEAR_MONITOR(self);
     while (self->parser_count > 0) {
         PyMem_Free(self->parsers[--self->parser_count]);
     }
@@ -320,13 +325,19 @@ server_dealloc(FioServer *self)
 static PyObject *
 server_connections(FioServer *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     PyObject *list = PyList_New(0);
     if (list == NULL) {
         return NULL;
     }
     for (fio_node *node = self->connections.next; node != &self->connections; node = node->next) {
-        FioConn *conn = FIO_CONTAINER_OF(node, FioConn, member);
-        if (PyList_Append(list, (PyObject *)conn) < 0) {
+        PyObject *conn = (PyObject *)FIO_CONTAINER_OF(node, FioConn, member);
+        if (!fio_try_ref(conn)) {
+            continue;
+        }
+        int result = PyList_Append(list, conn);
+        Py_DECREF(conn);
+        if (result < 0) {
             Py_DECREF(list);
             return NULL;
         }
@@ -338,6 +349,7 @@ server_connections(FioServer *self, void *Py_UNUSED(closure))
 static PyObject *
 server_for_each(FioServer *self, void (*act)(FioConn *conn))
 {
+    FIO_HOLD_MONITOR(self);
     PyObject *list = server_connections(self, NULL);
     if (list == NULL) {
         return NULL;
@@ -372,6 +384,7 @@ server_close(FioServer *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 server_wait_empty(FioServer *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(self);
     if (self->connection_count == 0) {
         return fio_ready_new(self->st, Py_None);
     }
@@ -384,24 +397,28 @@ server_wait_empty(FioServer *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 server_counters(FioServer *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return fio_access_counters(&self->access);
 }
 
 static PyObject *
 server_requests_count(FioServer *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return PyLong_FromUnsignedLongLong(self->access.requests);
 }
 
 static PyObject *
 server_connection_count(FioServer *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return PyLong_FromSize_t(self->connection_count);
 }
 
 static PyObject *
 server_loop(FioServer *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return Py_NewRef(self->loop == NULL ? Py_None : self->loop);
 }
 

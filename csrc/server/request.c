@@ -57,6 +57,7 @@ fio_request_new(fio_state *st, PyTypeObject *type, struct FioConn *conn, fio_hea
         return NULL;
     }
     self->conn = (FioConn *)Py_XNewRef((PyObject *)conn);
+    FIO_INIT_MONITOR(self, conn == NULL ? NULL : conn->loop);
     self->st = st;
     self->pool = fio_pool_hold(st->pool_request);
     self->head_pool = fio_pool_hold(st->pool_head);
@@ -111,6 +112,7 @@ request_traverse(FioRequest *self, visitproc visit, void *arg)
         Py_VISIT(self->made[__builtin_ctz(left)]);
     }
     Py_VISIT(self->dict);
+    FIO_VISIT_MONITOR(self);
     return 0;
 }
 
@@ -143,6 +145,7 @@ request_dealloc(FioRequest *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     (void)request_clear(self);
+    FIO_CLEAR_MONITOR(self);
     Py_CLEAR(self->whole_owner);
     fio_buf_free(&self->whole_ends);
     PyMem_Free(self->kept);
@@ -216,7 +219,9 @@ request_from_bytes(PyTypeObject *type, PyObject *const *args, Py_ssize_t nargs, 
         PyErr_SetString(PyExc_TypeError, "_from_bytes() takes bytes, bytes and a Request");
         return NULL;
     }
-    FioConn *conn = values[2] == Py_None ? NULL : ((FioRequest *)values[2])->conn;
+    FioRequest *like = values[2] == Py_None ? NULL : (FioRequest *)values[2];
+    FIO_HOLD_MONITOR_OR_NONE(like);
+    FioConn *conn = like == NULL ? NULL : like->conn;
     char *kept = NULL;
     fio_head *head = parse_head(st, values[0], &kept);
     if (head == NULL) {
@@ -278,6 +283,7 @@ PyDoc_STRVAR(request_override_doc,
 static PyObject *
 request_override(FioRequest *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD_MONITOR(self);
     if (nargs != 0) {
         PyErr_SetString(PyExc_TypeError, "_override() takes keyword arguments only");
         return NULL;
@@ -298,6 +304,7 @@ PyDoc_STRVAR(request_get_extra_info_doc,
 static PyObject *
 request_get_extra_info(FioRequest *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD_MONITOR(self);
     static const char *const params[] = {"name", "default", NULL};
     static const fio_params spec = {"get_extra_info", params, 2, 1};
     PyObject *values[] = {NULL, Py_None};
@@ -320,6 +327,7 @@ request_get_extra_info(FioRequest *self, PyObject *const *args, Py_ssize_t nargs
 static PyObject *
 request_subscript(FioRequest *self, PyObject *key)
 {
+    FIO_HOLD_MONITOR(self);
     if (!fio_request_has(self, FIO_REQUEST_STATE)) {
         PyErr_SetObject(PyExc_KeyError, key);
         return NULL;
@@ -330,6 +338,7 @@ request_subscript(FioRequest *self, PyObject *key)
 static int
 request_ass_subscript(FioRequest *self, PyObject *key, PyObject *value)
 {
+    FIO_HOLD_MONITOR(self);
     PyObject *state = fio_request_get(self, FIO_REQUEST_STATE);
     if (state == NULL) {
         return -1;
@@ -340,6 +349,7 @@ request_ass_subscript(FioRequest *self, PyObject *key, PyObject *value)
 static Py_ssize_t
 request_length(FioRequest *self)
 {
+    FIO_HOLD_MONITOR(self);
     return fio_request_has(self, FIO_REQUEST_STATE) ? PyObject_Size(self->made[FIO_REQUEST_STATE])
                                                     : 0;
 }
@@ -347,6 +357,7 @@ request_length(FioRequest *self)
 static PyObject *
 request_iter(FioRequest *self)
 {
+    FIO_HOLD_MONITOR(self);
     PyObject *state = fio_request_get(self, FIO_REQUEST_STATE);
     return state == NULL ? NULL : PyObject_GetIter(state);
 }
@@ -354,6 +365,7 @@ request_iter(FioRequest *self)
 static int
 request_contains(FioRequest *self, PyObject *key)
 {
+    FIO_HOLD_MONITOR(self);
     return fio_request_has(self, FIO_REQUEST_STATE)
                ? PySequence_Contains(self->made[FIO_REQUEST_STATE], key)
                : 0;
@@ -368,6 +380,7 @@ request_bool(PyObject *Py_UNUSED(self))
 static PyObject *
 request_repr(FioRequest *self)
 {
+    FIO_HOLD_MONITOR(self);
     PyObject *method = fio_request_get(self, FIO_REQUEST_METHOD);
     PyObject *path = method == NULL ? NULL : fio_request_get(self, FIO_REQUEST_PATH);
     if (path == NULL) {

@@ -60,6 +60,7 @@ typedef struct FioRequest {
     PyObject *made[FIO_REQUEST_ATTRIBUTES]; /* owned where the mask says so, else undefined */
     PyObject *dict;
     PyObject *weakrefs;
+    FIO_MONITOR_FIELD /* the connection's loop */
 } FioRequest;
 
 /* aiohttp's client_max_size, bytes. */

@@ -172,6 +172,7 @@ static PySendResult
 read_am_send(FioRequestRead *self, PyObject *sent, PyObject **result)
 {
     fio_state *st = self->request->st;
+    FIO_HOLD_MONITOR(self->request);
     *result = NULL;
     if (self->kind == READ_DONE) {
         PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited awaitable");
@@ -261,6 +262,7 @@ static PyType_Spec read_spec = {
 static PyObject *
 request_await(FioRequest *self, read_kind kind, PyObject *loads)
 {
+    FIO_HOLD_MONITOR(self);
     bool was_read = fio_request_has(self, FIO_REQUEST_READ);
     if (!was_read && self->body != NULL) {
         return read_new(self, kind, loads);
@@ -336,6 +338,7 @@ body_of_whole(FioRequest *self)
 PyObject *
 fio_request_content(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     if (self->body == NULL && (self->body = body_of_whole(self)) == NULL) {
         return NULL;
     }

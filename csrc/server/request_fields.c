@@ -389,6 +389,7 @@ fio_request_get(FioRequest *self, fio_request_attribute attribute)
 static PyObject *
 request_attribute(FioRequest *self, void *attribute)
 {
+    FIO_HOLD_MONITOR(self);
     return Py_XNewRef(fio_request_get(self, (fio_request_attribute)(uintptr_t)attribute));
 }
 
@@ -397,6 +398,7 @@ request_attribute(FioRequest *self, void *attribute)
 static PyObject *
 request_transport(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return fio_request_has(self, FIO_REQUEST_TRANSPORT)
                ? Py_NewRef(self->made[FIO_REQUEST_TRANSPORT])
                : make_transport(self);
@@ -405,6 +407,7 @@ request_transport(FioRequest *self, void *Py_UNUSED(closure))
 static PyObject *
 request_protocol(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return fio_request_has(self, FIO_REQUEST_PROTOCOL) ? Py_NewRef(self->made[FIO_REQUEST_PROTOCOL])
                                                        : make_protocol(self);
 }
@@ -412,6 +415,7 @@ request_protocol(FioRequest *self, void *Py_UNUSED(closure))
 static PyObject *
 request_task(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     if (fio_request_has(self, FIO_REQUEST_TASK)) {
         return Py_NewRef(self->made[FIO_REQUEST_TASK]);
     }
@@ -428,12 +432,14 @@ request_task(FioRequest *self, void *Py_UNUSED(closure))
 static PyObject *
 request_raw_path(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return text_of_span(self, self->head->target);
 }
 
 static PyObject *
 request_path_qs(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     fio_span path = self->head->path;
     fio_span query = self->head->query;
     if (fio_request_has(self, FIO_REQUEST_REL_URL)) {
@@ -449,6 +455,7 @@ request_path_qs(FioRequest *self, void *Py_UNUSED(closure))
 static PyObject *
 request_query_string(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     fio_view query = fio_span_view(self->base, self->head->query);
     if (memchr(query.base, '%', query.size) == NULL && memchr(query.base, '+', query.size) == NULL
         && !fio_request_has(self, FIO_REQUEST_REL_URL)) {
@@ -461,6 +468,7 @@ request_query_string(FioRequest *self, void *Py_UNUSED(closure))
 static PyObject *
 request_secure(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     PyObject *scheme = fio_request_get(self, FIO_REQUEST_SCHEME);
     return scheme == NULL
                ? NULL
@@ -492,6 +500,7 @@ request_content_length(FioRequest *self, void *Py_UNUSED(closure))
 static PyObject *
 request_can_read_body(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return PyBool_FromLong(fio_request_can_read(self));
 }
 
@@ -528,6 +537,7 @@ fio_media_type(fio_state *st, fio_view type)
 static PyObject *
 request_content_type(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     return fio_media_type(self->st, fio_request_field(self, FIO_FIELD_CONTENT_TYPE));
 }
 
@@ -582,6 +592,7 @@ fio_content_type_parameter(fio_view field, const char *name)
 static PyObject *
 request_charset(FioRequest *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     fio_view field = fio_request_field(self, FIO_FIELD_CONTENT_TYPE);
     fio_view charset = fio_content_type_parameter(field, "charset");
     if (charset.base == NULL) {
@@ -594,6 +605,7 @@ request_charset(FioRequest *self, void *Py_UNUSED(closure))
 static int
 request_set_match_info(FioRequest *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD_MONITOR(self);
     if (value == NULL) {
         PyErr_SetString(PyExc_AttributeError, "cannot delete _match_info");
         return -1;

@@ -190,12 +190,14 @@ fio_response_drop_field(FioResponse *self, const char *name)
 static PyObject *
 response_headers(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return Py_XNewRef(fio_response_headers(self));
 }
 
 static PyObject *
 response_cookies(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     if (self->cookies == NULL) {
         PyObject *type = fio_lazy_http_SimpleCookie(self->st);
         self->cookies = type == NULL ? NULL : PyObject_CallNoArgs(type);
@@ -244,6 +246,7 @@ PyDoc_STRVAR(response_set_status_doc,
 static PyObject *
 response_set_status(FioResponse *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const char *const params[] = {"status", "reason", NULL};
     static const fio_params spec = {"set_status", params, 2, 1};
     PyObject *values[] = {NULL, Py_None};
@@ -264,6 +267,7 @@ response_set_status(FioResponse *self, PyObject *const *args, Py_ssize_t nargs, 
 static PyObject *
 response_reason(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return self->reason != NULL ? Py_NewRef(self->reason)
                                 : PyUnicode_FromString(fio_status_reason(self->status));
 }
@@ -306,6 +310,7 @@ fio_response_set_body(FioResponse *self, PyObject *body)
 static PyObject *
 response_get_body(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     if (self->body == NULL) {
         Py_RETURN_NONE;
     }
@@ -322,18 +327,21 @@ response_get_body(FioResponse *self, void *Py_UNUSED(closure))
 static int
 response_set_body(FioResponse *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return fio_response_set_body(self, value);
 }
 
 static PyObject *
 response_get_text(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return fio_response_get_text(self);
 }
 
 static int
 response_set_text(FioResponse *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return fio_response_set_text(self, value);
 }
 
@@ -384,6 +392,7 @@ fio_response_length(FioResponse *self)
 static PyObject *
 response_get_content_length(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     int64_t length = fio_response_length(self);
     if (length == -1) {
         Py_RETURN_NONE;
@@ -394,6 +403,7 @@ response_get_content_length(FioResponse *self, void *Py_UNUSED(closure))
 static int
 response_set_content_length(FioResponse *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     if (self->whole) {
         PyErr_SetString(PyExc_RuntimeError, "Content length is set automatically");
         return -1;
@@ -442,6 +452,7 @@ response_prepared(FioResponse *self, void *Py_UNUSED(closure))
 static PyObject *
 response_task(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     return self->request == NULL ? Py_NewRef(Py_None)
                                  : PyObject_GetAttrString((PyObject *)self->request, "task");
 }
@@ -461,6 +472,7 @@ static PyObject *
 response_enable_chunked(FioResponse *self, PyObject *const *args, Py_ssize_t nargs,
                         PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const char *const params[] = {"chunk_size", NULL};
     static const fio_params spec = {"enable_chunked_encoding", params, 1, 0};
     PyObject *ignored = NULL;
@@ -482,6 +494,7 @@ response_enable_chunked(FioResponse *self, PyObject *const *args, Py_ssize_t nar
 static PyObject *
 response_repr(FioResponse *self)
 {
+    FIO_HOLD(self);
     PyObject *reason = response_reason(self, NULL);
     PyObject *name = reason == NULL ? NULL : PyType_GetName(Py_TYPE(self));
     PyObject *info = NULL;
@@ -515,6 +528,7 @@ response_state(FioResponse *self)
 static PyObject *
 response_subscript(FioResponse *self, PyObject *key)
 {
+    FIO_HOLD(self);
     PyObject *state = response_state(self);
     return state == NULL ? NULL : PyObject_GetItem(state, key);
 }
@@ -522,6 +536,7 @@ response_subscript(FioResponse *self, PyObject *key)
 static int
 response_ass_subscript(FioResponse *self, PyObject *key, PyObject *value)
 {
+    FIO_HOLD(self);
     PyObject *state = response_state(self);
     if (state == NULL) {
         return -1;
@@ -532,12 +547,14 @@ response_ass_subscript(FioResponse *self, PyObject *key, PyObject *value)
 static Py_ssize_t
 response_state_length(FioResponse *self)
 {
+    FIO_HOLD(self);
     return self->state == NULL ? 0 : PyDict_GET_SIZE(self->state);
 }
 
 static PyObject *
 response_iter(FioResponse *self)
 {
+    FIO_HOLD(self);
     PyObject *state = response_state(self);
     return state == NULL ? NULL : PyObject_GetIter(state);
 }
@@ -545,6 +562,7 @@ response_iter(FioResponse *self)
 static int
 response_contains(FioResponse *self, PyObject *key)
 {
+    FIO_HOLD(self);
     return self->state == NULL ? 0 : PyDict_Contains(self->state, key);
 }
 

@@ -441,6 +441,7 @@ PyDoc_STRVAR(response_setup_doc,
 static PyObject *
 response_setup(PyObject *module, PyObject *cls)
 {
+    FIO_HOLD(module);
     fio_state *st = fio_state_of_module(module);
     if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, st->ResponseType)) {
         PyErr_Format(PyExc_TypeError, "cls must be a subclass of Response, not %R", cls);

@@ -54,6 +54,7 @@ type_view(FioResponse *self, PyObject **owner, fio_view *view)
 PyObject *
 fio_response_get_content_type(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     PyObject *owner = NULL;
     fio_view field;
     if (type_view(self, &owner, &field) < 0) {
@@ -67,6 +68,7 @@ fio_response_get_content_type(FioResponse *self, void *Py_UNUSED(closure))
 PyObject *
 fio_response_get_charset(FioResponse *self, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     PyObject *owner = NULL;
     fio_view field;
     if (type_view(self, &owner, &field) < 0) {
@@ -107,6 +109,7 @@ join_type(PyObject *type, fio_view field, PyObject *charset)
 int
 fio_response_put_content_type(FioResponse *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     PyObject *owner = NULL;
     fio_view field;
     if (value == NULL) {
@@ -133,6 +136,7 @@ fio_response_put_content_type(FioResponse *self, PyObject *value, void *Py_UNUSE
 int
 fio_response_put_charset(FioResponse *self, PyObject *value, void *Py_UNUSED(closure))
 {
+    FIO_HOLD(self);
     PyObject *type = fio_response_get_content_type(self, NULL);
     if (type == NULL) {
         return -1;

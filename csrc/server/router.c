@@ -295,6 +295,7 @@ static PyObject *
 router_add_path(FioRouter *self, fio_entry_kind kind, const fio_params *spec, PyObject *const *args,
                 Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     PyObject *values[ARG_COUNT] = {NULL, NULL, NULL, Py_None, Py_None, Py_False, Py_None};
     if (fio_args_parse(spec, args, nargs, kwnames, values) < 0
         || check_method(values[ARG_METHOD]) < 0) {
@@ -363,6 +364,7 @@ PyDoc_STRVAR(router_add_router_doc,
 static PyObject *
 router_add_router(FioRouter *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const char *const params[] = {"prefix", "router", NULL};
     static const fio_params spec = {"add_router", params, 2, 2};
     PyObject *values[] = {NULL, NULL};
@@ -389,6 +391,7 @@ PyDoc_STRVAR(router_add_rule_doc,
 static PyObject *
 router_add_rule(FioRouter *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const char *const params[] = {"matches", "router", NULL};
     static const fio_params spec = {"add_rule", params, 2, 2};
     PyObject *values[] = {NULL, NULL};
@@ -418,6 +421,7 @@ PyDoc_STRVAR(router_set_fallback_doc,
 static PyObject *
 router_set_fallback(FioRouter *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    FIO_HOLD(self);
     static const char *const params[] = {"not_found", "method_not_allowed", NULL};
     static const fio_params spec = {"set_fallback", params, 2, 1};
     PyObject *values[] = {NULL, Py_None};

@@ -514,6 +514,7 @@ router_match(FioRouter *router, const fio_lookup *outer, fio_match *match)
 int
 fio_router_match(FioRouter *router, const fio_head *head, const char *base, fio_match *match)
 {
+    FIO_HOLD(router);
     fio_lookup lookup = {.head = head, .base = base, .raw = fio_span_view(base, head->path)};
     return router_match(router, &lookup, match);
 }

@@ -48,9 +48,11 @@ fio_server_bind(FioServer *server)
     if (running == NULL) {
         return -1;
     }
+    FIO_HOLD(server); /* two loops may both come first */
     if (server->loop == NULL) {
         server->loop = Py_NewRef(running);
         server->own_loop = PyObject_TypeCheck(running, st->LoopType) ? (FioLoop *)running : NULL;
+        FIO_SET_MONITOR(server, running);
         Py_XSETREF(server->context, PyContext_CopyCurrent());
     }
     Py_DECREF(running);
@@ -97,9 +99,11 @@ server_sweep(FioServer *server)
             if (conn->deadline > now) {
                 break;
             }
-            Py_INCREF(conn);
             fio_list_remove(&conn->waiting);
             conn->wait = FIO_WAIT_NONE;
+            if (!fio_try_ref((PyObject *)conn)) {
+                continue;
+            }
             fio_conn_expired(conn, (fio_wait)what);
             Py_DECREF(conn);
         }
@@ -114,7 +118,9 @@ static void
 server_on_timer(fio_timer *timer)
 {
     FioServer *server = FIO_CONTAINER_OF(timer, FioServer, timer);
-    Py_INCREF(server); /* the last connection may go in the sweep */
+    if (!fio_try_ref((PyObject *)server)) { /* the last connection may go in the sweep */
+        return;
+    }
     server_sweep(server);
     Py_DECREF(server);
 }
@@ -122,6 +128,7 @@ server_on_timer(fio_timer *timer)
 PyObject *
 fio_server_tick(FioServer *server, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR(server);
     Py_CLEAR(server->timer_handle);
     server_sweep(server);
     Py_RETURN_NONE;

@@ -71,6 +71,7 @@ typedef struct FioServer {
     fio_access access;
     int64_t complained;    /* nanoseconds: when a bad request was logged last */
     uint64_t uncomplained; /* bad requests since then that were not logged */
+    FIO_MONITOR_FIELD      /* the loop */
 } FioServer;
 
 /* Handlers' tasks are made by loop.set_task_factory()'s function. */

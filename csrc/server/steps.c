@@ -6,6 +6,10 @@
 
 #include "server/dispatch.h"
 
+/* What the steps of a handler run under: its connection's loop, while they have one. */
+#define STEPS_HOLD(self) \
+    FIO_HOLD_MONITOR_OR_NONE((self)->handling.conn == NULL ? NULL : &(self)->handling.conn->super)
+
 void
 fio_handling_clear(fio_handling *handling)
 {
@@ -53,6 +57,15 @@ handling_settle(fio_handling *handling, PySendResult sent, PyObject *value)
     return fio_dispatch_value(handling, value);
 }
 
+static PySendResult
+handling_step(fio_handling *handling, PyObject *value, PyObject **result)
+{
+    FIO_LET_GO_MONITOR(&handling->conn->super);
+    PySendResult sent = PyIter_Send(handling->coro, value, result);
+    FIO_TAKE_BACK();
+    return sent;
+}
+
 /* Goes on after a step that ended as `sent` with `*result`. */
 static PySendResult
 handling_go_on(fio_handling *handling, PySendResult sent, PyObject **result)
@@ -67,7 +80,7 @@ handling_go_on(fio_handling *handling, PySendResult sent, PyObject **result)
             *result = Py_NewRef(Py_None);
             return PYGEN_RETURN;
         }
-        sent = PyIter_Send(handling->coro, Py_None, result);
+        sent = handling_step(handling, Py_None, result);
     }
     return PYGEN_NEXT;
 }
@@ -76,7 +89,7 @@ PySendResult
 fio_handling_send(fio_handling *handling, PyObject *value, PyObject **result)
 {
     *result = NULL;
-    PySendResult sent = PyIter_Send(handling->coro, value, result);
+    PySendResult sent = handling_step(handling, value, result);
     return handling_go_on(handling, sent, result);
 }
 
@@ -105,7 +118,10 @@ handling_throw(fio_state *st, fio_handling *handling, PyObject *exc, PyObject **
     PySendResult sent = PYGEN_ERROR;
     *result = NULL;
     if (found > 0) {
-        sent = throw_outcome(PyObject_CallOneArg(throw, exc), result);
+        FIO_LET_GO_MONITOR(&handling->conn->super);
+        PyObject *yielded = PyObject_CallOneArg(throw, exc);
+        FIO_TAKE_BACK();
+        sent = throw_outcome(yielded, result);
         Py_DECREF(throw);
     }
     else if (found == 0) {
@@ -173,6 +189,7 @@ steps_end_run(FioSteps *self, PySendResult sent)
 static PySendResult
 steps_send_value(FioSteps *self, PyObject *value, PyObject **result)
 {
+    STEPS_HOLD(self);
     *result = NULL;
     if (!steps_may_run(self)) {
         return PYGEN_ERROR;
@@ -221,6 +238,7 @@ steps_cancel_awaited(FioSteps *self, PyObject *exc)
 static PySendResult
 steps_throw_exception(FioSteps *self, PyObject *exc, PyObject **result)
 {
+    STEPS_HOLD(self);
     *result = NULL;
     if (!steps_may_run(self)) {
         return PYGEN_ERROR;
@@ -302,6 +320,7 @@ steps_throw(FioSteps *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 steps_close(FioSteps *self, PyObject *Py_UNUSED(ignored))
 {
+    STEPS_HOLD(self);
     if (self->running || self->state == FIO_STEPS_FIRST) {
         PyErr_SetString(PyExc_ValueError, "coroutine already executing");
         return NULL;
@@ -332,6 +351,7 @@ steps_close(FioSteps *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 steps_described(FioSteps *self, void *name)
 {
+    STEPS_HOLD(self);
     if (self->described == NULL) {
         /* Of a handler that was over before anybody asked. */
         return strstr(name, "name") != NULL ? PyUnicode_FromString("handler") : Py_NewRef(Py_None);

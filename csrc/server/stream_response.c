@@ -71,6 +71,7 @@ PyObject *
 fio_stream_response_start(FioResponse *self, PyObject *request)
 {
     FioRequest *checked = check_request(self, request);
+    FIO_HOLD_MONITOR_OR_NONE(checked);
     if (checked == NULL || (!self->prepared && start(self, checked) < 0)) {
         return NULL;
     }
@@ -119,6 +120,7 @@ fio_stream_response_prepare(FioResponse *self, PyObject *request)
     if (checked == NULL) {
         return NULL;
     }
+    FIO_HOLD_MONITOR(checked);
     if (self->eof_sent) {
         return done(self);
     }
@@ -172,6 +174,7 @@ const char fio_stream_response_write_doc[] = PyDoc_STR(
 PyObject *
 fio_stream_response_write(FioResponse *self, PyObject *data)
 {
+    FIO_HOLD_MONITOR_OR_NONE(self->request);
     if (self->eof_sent || !self->prepared) {
         PyErr_SetString(PyExc_RuntimeError, self->eof_sent
                                                 ? "Cannot call write() after write_eof()"
@@ -194,6 +197,7 @@ const char fio_stream_response_drain_doc[] = PyDoc_STR(
 PyObject *
 fio_stream_response_drain(FioResponse *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD_MONITOR_OR_NONE(self->request);
     if (self->eof_sent || !self->prepared) {
         PyErr_SetString(PyExc_AssertionError, self->eof_sent ? "EOF has already been sent"
                                                              : "Response has not been started");
@@ -228,6 +232,7 @@ PyObject *
 fio_stream_response_write_eof(FioResponse *self, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames)
 {
+    FIO_HOLD_MONITOR_OR_NONE(self->request);
     static const char *const params[] = {"data", NULL};
     static const fio_params spec = {"write_eof", params, 1, 0};
     PyObject *data = NULL;

@@ -2,6 +2,10 @@
 they run Python at the same time."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import sysconfig
 import threading
 
 import pytest
@@ -10,6 +14,7 @@ from fastaio import http, new_event_loop, web
 
 THREADS = 4
 ROUNDS = 30
+NO_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 class Threads:
@@ -141,3 +146,11 @@ def test_streams_from_thread_to_thread(threads):
             await asyncio.to_thread(listening.wait, 60)
 
     threads.run(main)
+
+
+@pytest.mark.skipif(not NO_GIL, reason="about the build without a GIL")
+def test_the_import_leaves_the_gil_off():
+    program = "import sys, fastaio._core; print(sys._is_gil_enabled())"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
+    command = [sys.executable, "-W", "error", "-c", program]
+    assert subprocess.check_output(command, text=True, timeout=60, env=env) == "False\n"
