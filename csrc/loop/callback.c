@@ -385,20 +385,26 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
  */
 
 static PyObject *
-handle_call(FioHandle *self)
+handle_call_more(FioHandle *self)
 {
-    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_GIVEN)) {
+    if (self->nargs == FIO_HANDLE_GIVEN) {
         return fio_handle_call_given(self);
     }
-    PyObject *result = NULL;
     FIO_LET_GO(self->loop);
-    if (FIO_UNLIKELY(self->nargs == FIO_HANDLE_PACKED)) {
-        result = PyObject_Call(self->callback, self->more_args, NULL);
+    PyObject *result = PyObject_Call(self->callback, self->more_args, NULL);
+    FIO_TAKE_BACK();
+    return result;
+}
+
+static PyObject *
+handle_call(FioHandle *self)
+{
+    if (FIO_UNLIKELY(self->nargs > FIO_HANDLE_INLINE_ARGS)) {
+        return handle_call_more(self);
     }
-    else {
-        result = PyObject_Vectorcall(self->callback, self->args,
-                                     (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    }
+    FIO_LET_GO(self->loop);
+    PyObject *result = PyObject_Vectorcall(
+        self->callback, self->args, (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     FIO_TAKE_BACK();
     return result;
 }
