@@ -295,6 +295,8 @@ class Endpoints(AsyncioLoop):
 
         The transport goes on watching its descriptor, so a second one of the socket is written to.
         """
+        if transp._empty_waiter is not None:
+            raise KeyError(transp._sock_fd)  # asyncio, where a second transfer finds no transport
         resume_reading = transp.is_reading()
         transp.pause_reading()
         await transp._make_empty_waiter()

@@ -25,6 +25,7 @@ from . import _core, addresses, fork, nested, subprocess
 from .endpoints import Endpoints
 from .log import logger
 from .metrics import LoopMetrics
+from .patches import Patches
 from .queues import (
     ReadyHandles,
     ScheduledTimers,
@@ -227,6 +228,10 @@ class Loop(_core.Loop, Endpoints):
             self._default_executor = None
             executor.shutdown(wait=False)
 
+    def _look_for_patches(self) -> None:
+        """asyncio's classes have changed since somebody looked last."""
+        _patches.look()
+
     def _transport_of(self, fd: int) -> asyncio.BaseTransport | None:
         """The open transport that asyncio's own code has made for a descriptor, if any."""
         transport = self._transports.get(fd)
@@ -399,11 +404,10 @@ class Loop(_core.Loop, Endpoints):
         self._check_signal(sig)
         self._check_closed()
         try:
-            taken = self._take_wakeup()
-        except OSError as exc:
-            raise RuntimeError(str(exc)) from exc
-        if taken is None:
-            raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
+            if self._take_wakeup() is None:
+                signal.set_wakeup_fd(-1)  # off the main thread: says so
+        except (OSError, ValueError) as exc:
+            raise RuntimeError(str(exc))  # noqa: B904  (no cause, as on asyncio)
         self._signal_handlers[sig] = self._new_handle(callback, *args)
         self._signal_heed()
         self._signal_guard(False)
@@ -418,7 +422,7 @@ class Loop(_core.Loop, Endpoints):
                 signal.set_wakeup_fd(-1)
                 self._go_on_listening()
             if exc.errno == errno.EINVAL:
-                raise RuntimeError(f"sig {sig} cannot be caught") from exc
+                raise RuntimeError(f"sig {sig} cannot be caught")  # noqa: B904
             raise
 
     def remove_signal_handler(self, sig: int) -> bool:
@@ -485,6 +489,7 @@ class Loop(_core.Loop, Endpoints):
         logger.warning("Executing %s took %.3f seconds", callback, seconds)
 
 
+_patches = Patches(Loop)
 _run_in_executor = Loop.run_in_executor  # a program may put its own there
 
 

@@ -311,10 +311,11 @@ typedef struct {
     uint64_t clock_version;      /* of the time module's names when they were looked at */
     uint64_t clock_user_version; /* of asyncio.base_events' */
 #endif
-    unsigned int handle_version; /* loop/overrides.h: of asyncio.TimerHandle when looked at */
-    bool foreign_handles;        /* its _run(), or that of Handle, is not asyncio's */
-    bool heap_kept;              /* loop/loop.c: glibc's thresholds are raised */
-    bool tells_contexts;         /* base/context.c: contexts with the same variables can be told */
+    unsigned int handle_version;  /* loop/overrides.h: of asyncio.TimerHandle when looked at */
+    unsigned int patches_version; /* of asyncio.SelectorEventLoop when that was looked at */
+    bool foreign_handles;         /* its _run(), or that of Handle, is not asyncio's */
+    bool heap_kept;               /* loop/loop.c: glibc's thresholds are raised */
+    bool tells_contexts;          /* base/context.c: contexts with the same variables can be told */
     uint32_t task_coro;    /* server/handler_task.c: where an asyncio.Task keeps these two, in */
     uint32_t task_context; /* bytes; 0: not known yet */
     size_t gc_head;        /* base/gc.c: bytes the collector has in front of an object, or 0 */

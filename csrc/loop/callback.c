@@ -116,6 +116,7 @@ handle_drop_rare(FioHandle *self)
         Py_XDECREF(rare->loop);
         Py_XDECREF(rare->scheduled);
         Py_XDECREF(rare->kept);
+        Py_XDECREF(rare->aside);
         PyMem_Free(rare);
     }
 }
@@ -222,6 +223,7 @@ fio_handle_traverse(FioHandle *self, visitproc visit, void *arg)
         Py_VISIT(rare->loop);
         Py_VISIT(rare->scheduled);
         Py_VISIT(rare->kept);
+        Py_VISIT(rare->aside);
     }
     return 0;
 }

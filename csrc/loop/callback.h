@@ -22,6 +22,7 @@ typedef struct {
     PyObject *args;       /* FIO_HANDLE_GIVEN: the arguments, whatever they are */
     PyObject *loop;       /* what `_loop` shows */
     PyObject *scheduled;  /* what `_scheduled` shows ... */
+    PyObject *aside;      /* what fields do not tell (base/attr.h) */
     PyObject *kept;       /* a list: what a call that goes on was made with */
     bool scheduled_waits; /* ... as long as it is in the heap, or is not, as it was then */
     bool keeps_call;      /* cancelled by the attribute, which drops nothing */

@@ -46,7 +46,7 @@ clock_watch(fio_state *st)
     st->clock_watcher = PyDict_AddWatcher(clock_on_change);
     if (st->clock_watcher < 0 || PyDict_Watch(st->clock_watcher, st->clock_names) < 0
         || PyDict_Watch(st->clock_watcher, st->clock_user_names) < 0) {
-        PyErr_Clear(); /* all are taken: it is looked at the beginning of a run */
+        PyErr_Clear();
     }
 }
 
@@ -66,7 +66,8 @@ fio_clock_end(fio_state *st)
 static void
 clock_settle(fio_state *st, bool touched)
 {
-    atomic_store(&st->clock_touched, touched);
+    /* Where eight others watch dicts already, it is looked each time. */
+    atomic_store(&st->clock_touched, touched || st->clock_watcher < 0);
 }
 
 #else

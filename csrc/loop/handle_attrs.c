@@ -3,6 +3,7 @@
 
 #include "loop/handle_attrs.h"
 
+#include "base/attr.h"
 #include "loop/threads.h"
 #include "loop/timer.h"
 
@@ -135,16 +136,6 @@ timer_handle_get_scheduled(FioTimerHandle *self, void *Py_UNUSED(closure))
 /* -- setting --------------------------------------------------------------------------------------
  */
 
-static int
-handle_no_delete(PyObject *value)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
-        return -1;
-    }
-    return 0;
-}
-
 /* Lets go of what an attribute was; a call that goes on may still use it. */
 static int
 handle_put_away(FioHandle *self, FIO_STEALS PyObject *before)
@@ -168,7 +159,7 @@ static int
 handle_set_callback(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->loop);
-    if (handle_no_delete(value) < 0 || fio_handle_rare_of(self) == NULL) {
+    if (fio_handle_rare_of(self) == NULL) {
         return -1;
     }
     fio_handle_lock(self);
@@ -186,7 +177,7 @@ static int
 handle_set_args(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->loop);
-    if (handle_no_delete(value) < 0 || fio_handle_rare_of(self) == NULL) {
+    if (fio_handle_rare_of(self) == NULL) {
         return -1;
     }
     fio_handle_lock(self);
@@ -213,7 +204,7 @@ static int
 handle_set_cancelled(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->loop);
-    int truth = handle_no_delete(value) < 0 ? -1 : PyObject_IsTrue(value);
+    int truth = PyObject_IsTrue(value);
     if (truth < 0 || fio_handle_rare_of(self) == NULL) {
         return -1;
     }
@@ -229,7 +220,7 @@ static int
 handle_set_context(FioHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->loop);
-    if (handle_no_delete(value) < 0 || fio_handle_rare_of(self) == NULL) {
+    if (fio_handle_rare_of(self) == NULL) {
         return -1;
     }
     PyObject *before = self->context;
@@ -247,7 +238,7 @@ static int
 handle_set_rare(FioHandle *self, PyObject *value, void *closure)
 {
     FIO_HOLD(self->loop);
-    fio_handle_rare *rare = handle_no_delete(value) < 0 ? NULL : fio_handle_rare_of(self);
+    fio_handle_rare *rare = fio_handle_rare_of(self);
     if (rare == NULL) {
         return -1;
     }
@@ -261,7 +252,7 @@ static int
 timer_handle_set_when(FioTimerHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->base.loop);
-    fio_handle_rare *rare = handle_no_delete(value) < 0 ? NULL : fio_handle_rare_of(&self->base);
+    fio_handle_rare *rare = fio_handle_rare_of(&self->base);
     if (rare == NULL) {
         return -1;
     }
@@ -282,7 +273,7 @@ static int
 timer_handle_set_scheduled(FioTimerHandle *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->base.loop);
-    fio_handle_rare *rare = handle_no_delete(value) < 0 ? NULL : fio_handle_rare_of(&self->base);
+    fio_handle_rare *rare = fio_handle_rare_of(&self->base);
     if (rare == NULL) {
         return -1;
     }
@@ -324,20 +315,39 @@ fio_handle_call_given(FioHandle *self)
 /* -- the tables -----------------------------------------------------------------------------------
  */
 
-#define HANDLE_RARE(name) (void *)(intptr_t)offsetof(fio_handle_rare, name)
+static PyObject *
+handle_attr_get(FioHandle *self, void *attr)
+{
+    FIO_HOLD(self->loop);
+    return fio_attr_get((PyObject *)self, attr, self->rare == NULL ? NULL : self->rare->aside);
+}
+
+static int
+handle_attr_set(FioHandle *self, PyObject *value, void *attr)
+{
+    FIO_HOLD(self->loop);
+    fio_handle_rare *rare = fio_handle_rare_of(self);
+    return rare == NULL ? -1 : fio_attr_set((PyObject *)self, attr, value, &rare->aside);
+}
+
+#define HANDLE_ATTRIBUTE(name, get, set, closure, traits)               \
+    {name, (getter)handle_attr_get, (setter)handle_attr_set, NULL,      \
+     FIO_UNCONST((&(const fio_attr){name, (getter)(get), (setter)(set), \
+                                    (void *)(intptr_t)(closure), (traits) | FIO_ATTR_SLOT}))}
+#define HANDLE_OBJECT(name, get, set) HANDLE_ATTRIBUTE(name, get, set, 0, 0)
+#define HANDLE_RARE(name, get, member) \
+    HANDLE_ATTRIBUTE(name, get, handle_set_rare, offsetof(fio_handle_rare, member), 0)
 
 /* asyncio's private names: its own code and others' use them. */
-#define HANDLE_GETSET                                                                              \
-    {"_args", (getter)fio_handle_get_args, (setter)handle_set_args, NULL, NULL},                   \
-        {"_callback", (getter)handle_get_callback, (setter)handle_set_callback, NULL, NULL},       \
-        {"_cancelled", (getter)handle_get_cancelled, (setter)handle_set_cancelled, NULL, NULL},    \
-        {"_context", (getter)handle_get_context, (setter)handle_set_context, NULL, NULL},          \
-        {"_loop", (getter)handle_get_loop, (setter)handle_set_rare, NULL, HANDLE_RARE(loop)},      \
-        {"_repr", (getter)handle_get_rare, (setter)handle_set_rare, NULL, HANDLE_RARE(repr_kept)}, \
-    {                                                                                              \
-        "_source_traceback", (getter)handle_get_rare, (setter)handle_set_rare, NULL,               \
-            HANDLE_RARE(source_traceback)                                                          \
-    }
+#define HANDLE_GETSET                                                                 \
+    HANDLE_OBJECT("_args", fio_handle_get_args, handle_set_args),                     \
+        HANDLE_OBJECT("_callback", handle_get_callback, handle_set_callback),         \
+        HANDLE_ATTRIBUTE("_cancelled", handle_get_cancelled, handle_set_cancelled, 0, \
+                         FIO_ATTR_FLAG),                                              \
+        HANDLE_OBJECT("_context", handle_get_context, handle_set_context),            \
+        HANDLE_RARE("_loop", handle_get_loop, loop),                                  \
+        HANDLE_RARE("_repr", handle_get_rare, repr_kept),                             \
+        HANDLE_RARE("_source_traceback", handle_get_rare, source_traceback)
 
 PyGetSetDef fio_handle_getset[] = {
     HANDLE_GETSET,
@@ -348,8 +358,7 @@ PyGetSetDef fio_handle_getset[] = {
 PyGetSetDef fio_timer_handle_getset[] = {
     HANDLE_GETSET,
     {"__class__", (getter)timer_handle_get_class, NULL, NULL, NULL},
-    {"_scheduled", (getter)timer_handle_get_scheduled, (setter)timer_handle_set_scheduled, NULL,
-     NULL},
-    {"_when", (getter)timer_handle_get_when, (setter)timer_handle_set_when, NULL, NULL},
+    HANDLE_OBJECT("_scheduled", timer_handle_get_scheduled, timer_handle_set_scheduled),
+    HANDLE_OBJECT("_when", timer_handle_get_when, timer_handle_set_when),
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -107,6 +107,7 @@ struct FioLoop {
     fio_loop_input *input;         /* owned: PyMem, or NULL */
     PyObject *fatal;               /* owned: an exception that ends run_forever(), or NULL */
     PyObject *task_factory;        /* owned or NULL */
+    PyObject *aside;               /* owned or NULL: what fields do not tell (base/attr.h) */
     PyObject *current_handle;      /* owned: the Handle running now, in debug mode; or NULL */
     PyObject *kwnames_loop;        /* owned: ("loop",) */
     PyObject *latest;              /* borrowed: the last handle made outside of a run, or NULL */

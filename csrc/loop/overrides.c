@@ -30,10 +30,36 @@ overrides_select(FioLoop *loop)
                               : 0;
 }
 
+/* Methods that a program has put into asyncio's classes are put in front of ours. */
+static int
+overrides_take_patches(FioLoop *loop)
+{
+    fio_state *st = loop->st;
+    PyTypeObject *type = (PyTypeObject *)st->aio_SelectorEventLoop;
+    if (type->tp_version_tag != 0
+        && type->tp_version_tag == fio_overrides_published(&st->patches_version)) {
+        return 0;
+    }
+    PyObject *none = PyObject_CallMethod((PyObject *)loop, "_look_for_patches", NULL);
+    if (none == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear(); /* a loop of the C type alone */
+        return 0;
+    }
+    Py_XDECREF(none);
+    /* Looked up, a class has a version again. */
+    PyObject *time = none == NULL ? NULL : PyObject_GetAttr((PyObject *)type, st->str_time);
+    Py_XDECREF(time);
+    fio_overrides_publish(&st->patches_version, type->tp_version_tag);
+    return time == NULL ? -1 : 0;
+}
+
 int
 fio_overrides_look(FioLoop *loop)
 {
     fio_state *st = loop->st;
+    if (overrides_take_patches(loop) < 0) {
+        return -1;
+    }
     int time = overrides_differ(loop, st->str_time, FIO_METHOD(fio_timer_time_call));
     int call_at = time < 0
                       ? -1

@@ -49,6 +49,9 @@ PyDoc_STRVAR(handle_cancelled_doc, "cancelled($self, /)\n"
 static PyObject *
 handle_cancelled(FioHandle *self, PyObject *Py_UNUSED(ignored))
 {
+    if (FIO_UNLIKELY(self->rare != NULL && self->rare->aside != NULL)) {
+        return PyObject_GetAttrString((PyObject *)self, "_cancelled");
+    }
     return PyBool_FromLong(fio_handle_is_cancelled(self));
 }
 

@@ -2,6 +2,7 @@
  * hot is inherited from asyncio.BaseEventLoop by the Python class on top (fastaio/loop.py). */
 
 #include "base/args.h"
+#include "base/attr.h"
 #include "loop/executor.h"
 #include "loop/fork.h"
 #include "loop/metrics.h"
@@ -58,6 +59,7 @@ loop_traverse(FioLoop *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->fatal);
     Py_VISIT(self->task_factory);
+    Py_VISIT(self->aside);
     Py_VISIT(self->current_handle);
     Py_VISIT(self->snapshot.context);
     int result = fio_ready_traverse(self, visit, arg);
@@ -81,6 +83,7 @@ loop_clear(FioLoop *self)
 {
     Py_CLEAR(self->fatal);
     Py_CLEAR(self->task_factory);
+    Py_CLEAR(self->aside);
     Py_CLEAR(self->current_handle);
     Py_CLEAR(self->snapshot.context);
     fio_ready_clear(self);
@@ -179,6 +182,9 @@ PyDoc_STRVAR(loop_is_closed_doc, "is_closed($self, /)\n"
 static PyObject *
 loop_is_closed(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
+    if (FIO_UNLIKELY(self->aside != NULL)) {
+        return PyObject_GetAttrString((PyObject *)self, "_closed");
+    }
     return PyBool_FromLong(self->closed);
 }
 
@@ -189,6 +195,9 @@ PyDoc_STRVAR(loop_get_debug_doc, "get_debug($self, /)\n"
 static PyObject *
 loop_get_debug(FioLoop *self, PyObject *Py_UNUSED(ignored))
 {
+    if (FIO_UNLIKELY(self->aside != NULL)) {
+        return PyObject_GetAttrString((PyObject *)self, "_debug");
+    }
     return PyBool_FromLong(self->debug);
 }
 
@@ -258,22 +267,9 @@ loop_get_thread_id(FioLoop *self, void *Py_UNUSED(closure))
 }
 
 static int
-loop_no_delete(PyObject *value)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
-        return -1;
-    }
-    return 0;
-}
-
-static int
 loop_set_thread_id(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self);
-    if (loop_no_delete(value) < 0) {
-        return -1;
-    }
     unsigned long thread_id = value == Py_None ? 0 : PyLong_AsUnsignedLong(value);
     if (thread_id == (unsigned long)-1 && PyErr_Occurred()) {
         return -1;
@@ -293,9 +289,6 @@ loop_get_flag(FioLoop *self, void *closure)
 static int
 loop_set_flag(FioLoop *self, PyObject *value, void *closure)
 {
-    if (loop_no_delete(value) < 0) {
-        return -1;
-    }
     int truth = PyObject_IsTrue(value);
     if (truth < 0) {
         return -1;
@@ -307,7 +300,7 @@ loop_set_flag(FioLoop *self, PyObject *value, void *closure)
 static int
 loop_set_closed(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    int truth = loop_no_delete(value) < 0 ? -1 : PyObject_IsTrue(value);
+    int truth = PyObject_IsTrue(value);
     if (truth < 0) {
         return -1;
     }
@@ -332,7 +325,7 @@ loop_set_object(FioLoop *self, PyObject *value, void *closure)
 {
     FIO_HOLD(self);
     PyObject **slot = (PyObject **)((char *)self + (Py_ssize_t)(intptr_t)closure);
-    Py_XSETREF(*slot, value == Py_None ? NULL : Py_XNewRef(value));
+    Py_XSETREF(*slot, value == Py_None ? NULL : Py_NewRef(value));
     return 0;
 }
 
@@ -385,22 +378,40 @@ loop_setattro(FioLoop *self, PyObject *name, PyObject *value)
     return 0;
 }
 
-#define LOOP_MEMBER(name) (void *)(intptr_t)offsetof(FioLoop, name)
+static PyObject *
+loop_attr_get(FioLoop *self, void *attr)
+{
+    FIO_HOLD(self);
+    return fio_attr_get((PyObject *)self, attr, self->aside);
+}
+
+static int
+loop_attr_set(FioLoop *self, PyObject *value, void *attr)
+{
+    FIO_HOLD(self);
+    return fio_attr_set((PyObject *)self, attr, value, &self->aside);
+}
+
+#define LOOP_ATTRIBUTE(name, get, set, closure, traits)                 \
+    {name, (getter)loop_attr_get, (setter)loop_attr_set, NULL,          \
+     FIO_UNCONST((&(const fio_attr){name, (getter)(get), (setter)(set), \
+                                    (void *)(intptr_t)(closure), traits}))}
+#define LOOP_FLAG(name, set, member) \
+    LOOP_ATTRIBUTE(name, loop_get_flag, set, offsetof(FioLoop, member), FIO_ATTR_FLAG)
+#define LOOP_OBJECT(name, member) \
+    LOOP_ATTRIBUTE(name, loop_get_object, loop_set_object, offsetof(FioLoop, member), 0)
 
 /* asyncio's private names: BaseEventLoop's methods and other libraries use them. */
 static PyGetSetDef loop_getset[] = {
-    {"_allows_nested", (getter)loop_get_flag, (setter)loop_set_flag, NULL,
-     LOOP_MEMBER(allows_nested)},
-    {"_closed", (getter)loop_get_flag, (setter)loop_set_closed, NULL, LOOP_MEMBER(closed)},
-    {"_current_handle", (getter)loop_get_object, (setter)loop_set_object, NULL,
-     LOOP_MEMBER(current_handle)},
-    {"_debug", (getter)loop_get_flag, (setter)loop_set_flag, NULL, LOOP_MEMBER(debug)},
+    LOOP_FLAG("_allows_nested", loop_set_flag, allows_nested),
+    LOOP_FLAG("_closed", loop_set_closed, closed),
+    LOOP_OBJECT("_current_handle", current_handle),
+    LOOP_FLAG("_debug", loop_set_flag, debug),
     {"_ready", (getter)loop_get_ready, (setter)loop_set_queue, NULL, NULL},
     {"_scheduled", (getter)loop_get_scheduled, (setter)loop_set_queue, NULL, NULL},
-    {"_stopping", (getter)loop_get_flag, (setter)loop_set_flag, NULL, LOOP_MEMBER(stopping)},
-    {"_task_factory", (getter)loop_get_object, (setter)loop_set_object, NULL,
-     LOOP_MEMBER(task_factory)},
-    {"_thread_id", (getter)loop_get_thread_id, (setter)loop_set_thread_id, NULL, NULL},
+    LOOP_FLAG("_stopping", loop_set_flag, stopping),
+    LOOP_OBJECT("_task_factory", task_factory),
+    LOOP_ATTRIBUTE("_thread_id", loop_get_thread_id, loop_set_thread_id, 0, 0),
     {NULL, NULL, NULL, NULL, NULL},
 };
 

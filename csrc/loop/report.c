@@ -73,8 +73,8 @@ report_context(FioLoop *loop, const char *message, PyObject *exc, const fio_repo
     PyObject *text = PyUnicode_FromString(message);
     if (context == NULL || text == NULL || PyDict_SetItem(context, st->str_message, text) < 0
         || PyDict_SetItem(context, st->str_exception, exc) < 0
-        || report_add(context, st->str_protocol, about->protocol) < 0
         || report_add(context, st->str_transport, about->transport) < 0
+        || report_add(context, st->str_protocol, about->protocol) < 0
         || report_add(context, st->str_handle, about->handle) < 0
         || report_add(context, st->str_task, about->task) < 0) {
         Py_CLEAR(context);

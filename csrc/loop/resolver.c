@@ -57,7 +57,7 @@ typedef struct fio_resolver {
     fio_node queue;
     int queued;        /* how many are in the queue */
     int idle;          /* threads that wait for a question */
-    atomic_int coming; /* threads that have an answer, and look for a question next */
+    atomic_int coming; /* threads that begin, or have an answer: they look for a question next */
     int threads;       /* all of them */
     int users;         /* threads, and the loop while it is open */
     bool closed;
@@ -160,6 +160,7 @@ resolver_work(void *arg)
     fio_resolver *self = arg;
     resolver_lookup *lookup;
     uv_mutex_lock(&self->lock);
+    atomic_fetch_sub(&self->coming, 1); /* of resolver_start_thread() */
     while ((lookup = resolver_wait(self)) != NULL) {
         uv_mutex_unlock(&self->lock);
         lookup_ask(lookup);
@@ -186,13 +187,30 @@ resolver_start_thread(fio_resolver *self)
     pthread_t thread;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_fetch_add(&self->coming, 1);
     if (pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0
         && pthread_create(&thread, &attr, resolver_work, self) == 0) {
         self->threads++;
         self->users++;
     }
+    else {
+        atomic_fetch_sub(&self->coming, 1);
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
+}
+
+/* Starts the first thread; false where there is none. */
+static bool
+resolver_has_thread(fio_resolver *self)
+{
+    uv_mutex_lock(&self->lock);
+    if (self->threads == 0) {
+        resolver_start_thread(self);
+    }
+    bool has_one = self->threads > 0;
+    uv_mutex_unlock(&self->lock);
+    return has_one;
 }
 
 /* True where a thread will see to it. */
@@ -449,25 +467,37 @@ lookup_take(resolver_lookup *lookup, PyObject *const *args)
            && lookup_take_hint(args[5], &lookup->hints.ai_flags);
 }
 
+static int
+lookup_open_resolver(FioLoop *loop)
+{
+    if (fio_loop_check_closed(loop) < 0) {
+        return -1;
+    }
+    if (loop->resolver == NULL) {
+        loop->resolver = resolver_new(loop);
+    }
+    return loop->resolver == NULL ? -1 : 0;
+}
+
 /* 0, 1 where no thread could be started, or -1. */
 static int
 lookup_begin(FioLoop *loop, resolver_lookup *lookup, PyObject *const *args)
 {
     const struct addrinfo *hints = &lookup->hints;
+    lookup->future = fio_future_new(loop->st, (PyObject *)loop);
+    if (lookup->future == NULL || lookup_open_resolver(loop) < 0) {
+        return -1;
+    }
+    /* First: without one socket.getaddrinfo() is called, which raises the event, too. */
+    if (!resolver_has_thread(loop->resolver)) {
+        return 1;
+    }
+    /* A hook may close the loop or fork. */
     if (PySys_Audit("socket.getaddrinfo", "OOiii", args[0], args[1], hints->ai_family,
                     hints->ai_socktype, hints->ai_protocol)
-        < 0) {
+            < 0
+        || lookup_open_resolver(loop) < 0) {
         return -1;
-    }
-    lookup->future = fio_future_new(loop->st, (PyObject *)loop);
-    if (lookup->future == NULL || fio_loop_check_closed(loop) < 0) {
-        return -1;
-    }
-    if (loop->resolver == NULL) {
-        loop->resolver = resolver_new(loop);
-        if (loop->resolver == NULL) {
-            return -1;
-        }
     }
     if (!resolver_ask(loop->resolver, lookup)) {
         return 1;

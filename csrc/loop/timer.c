@@ -46,7 +46,7 @@ fio_timer_time(FioLoop *loop, PyObject *Py_UNUSED(unused))
 {
     fio_state *st = loop->st;
     if (fio_clock_is_foreign(st)) {
-        return PyObject_CallMethodOneArg(st->aio_BaseEventLoop, st->str_time, (PyObject *)loop);
+        return PyObject_CallMethodOneArg(st->aio_SelectorEventLoop, st->str_time, (PyObject *)loop);
     }
     return PyFloat_FromDouble((double)fio_loop_now() * 1e-9);
 }

@@ -15,9 +15,8 @@
 /* Connections accepted in one go, however long the queue: the ones already open get their turn. */
 #define LISTENER_BATCH 64
 
-/* Out of descriptors or memory: pause before the next try (asyncio.constants.ACCEPT_RETRY_DELAY),
- * in nanoseconds. */
-#define LISTENER_RETRY_DELAY ((int64_t)1000000000)
+/* Out of descriptors or memory: seconds before the next try (asyncio.constants). */
+#define LISTENER_RETRY_DELAY 1
 
 typedef struct {
     PyObject_HEAD
@@ -30,7 +29,7 @@ typedef struct {
     PyObject *context;   /* owned: contextvars.Context of the calls made here */
     bool context_each;   /* it was given: a connection's copy of it is for all its calls */
     fio_watch watch;     /* holds a reference to self while open */
-    fio_timer retry;     /* running while the process is out of resources */
+    PyObject *retry;     /* owned or NULL: the TimerHandle, while the process is out of resources */
     int fd;
     int batch;
 } FioListener;
@@ -106,7 +105,7 @@ listener_show(FioListener *self, int fd, const fio_any_addr *peer, bool for_good
 static void
 listener_failed(FioListener *self, PyObject *protocol)
 {
-    fio_report_context about = {.protocol = protocol};
+    fio_report_context about = {.protocol = fio_none_as_null(protocol)};
     if (self->loop->debug || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
         || PyErr_ExceptionMatches(PyExc_SystemExit)) {
         fio_loop_report(self->loop, "Error on transport creation for incoming connection", &about);
@@ -143,6 +142,31 @@ listener_welcome(FioListener *self, int fd, const fio_any_addr *peer)
     Py_XDECREF(context);
 }
 
+static void
+listener_listen(FioListener *self)
+{
+    if (self->watch.open) {
+        fio_watch_set(&self->watch, UV_READABLE);
+    }
+}
+
+static void
+listener_drop_retry(FioListener *self)
+{
+    PyObject *retry = self->retry;
+    self->retry = NULL;
+    if (retry != NULL) {
+        PyObject *raised = PyErr_GetRaisedException();
+        PyObject *none = PyObject_CallMethod(retry, "cancel", NULL);
+        if (none == NULL) {
+            PyErr_WriteUnraisable(retry);
+        }
+        Py_XDECREF(none);
+        Py_DECREF(retry);
+        PyErr_SetRaisedException(raised);
+    }
+}
+
 /* Tells the exception handler once, then leaves the queue alone for a while. */
 static void
 listener_out_of_resources(FioListener *self, int err)
@@ -165,17 +189,30 @@ listener_out_of_resources(FioListener *self, int err)
         return;
     }
     fio_watch_set(&self->watch, 0);
-    if (fio_timer_start(self->loop, &self->retry, fio_loop_now() + LISTENER_RETRY_DELAY) < 0) {
+    PyObject *retry = PyObject_GetAttrString((PyObject *)self, "_retry");
+    if (retry != NULL) {
+        /* By loop.time(), whose clock it may be. */
+        Py_SETREF(retry, PyObject_CallMethod((PyObject *)self->loop, "call_later", "iO",
+                                             LISTENER_RETRY_DELAY, retry));
+    }
+    if (retry == NULL) {
         PyErr_WriteUnraisable((PyObject *)self);
-        fio_watch_set(&self->watch, UV_READABLE);
+        listener_listen(self);
+        return;
+    }
+    Py_XSETREF(self->retry, retry);
+    if (!self->watch.open) {
+        listener_drop_retry(self);
     }
 }
 
-static void
-listener_on_retry(fio_timer *timer)
+static PyObject *
+listener_py_retry(FioListener *self, PyObject *Py_UNUSED(ignored))
 {
-    FioListener *self = FIO_CONTAINER_OF(timer, FioListener, retry);
-    fio_watch_set(&self->watch, UV_READABLE);
+    FIO_HOLD(self->loop);
+    Py_CLEAR(self->retry);
+    listener_listen(self);
+    Py_RETURN_NONE;
 }
 
 static void
@@ -223,7 +260,7 @@ listener_on_closed(fio_watch *watch)
     FioListener *self = FIO_CONTAINER_OF(watch, FioListener, watch);
     /* Of the open watch, taken by listener_open(). */
     self->watch.keeps = NULL;
-    fio_timer_stop(self->loop, &self->retry);
+    listener_drop_retry(self);
     Py_DECREF(self);
 }
 
@@ -249,7 +286,6 @@ listener_open(FioListener *self)
     self->watch.on_closed = listener_on_closed;
     self->watch.on_displaced = listener_on_displaced;
     self->watch.yields = true;
-    self->retry.fire = listener_on_retry;
     if (fio_watch_open(self->loop, &self->watch, self->fd) < 0) {
         return -1;
     }
@@ -303,7 +339,7 @@ static PyObject *
 listener_stop(FioListener *self, PyObject *Py_UNUSED(ignored))
 {
     FIO_HOLD(self->loop);
-    fio_timer_stop(self->loop, &self->retry);
+    listener_drop_retry(self);
     fio_watch_close(&self->watch);
     Py_RETURN_NONE;
 }
@@ -318,6 +354,7 @@ listener_traverse(FioListener *self, visitproc visit, void *arg)
     Py_VISIT(self->server);
     Py_VISIT(self->on_accept);
     Py_VISIT(self->context);
+    Py_VISIT(self->retry);
     return 0;
 }
 
@@ -329,6 +366,7 @@ listener_clear(FioListener *self)
     Py_CLEAR(self->server);
     Py_CLEAR(self->on_accept);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->retry);
     return 0;
 }
 
@@ -357,6 +395,7 @@ PyDoc_STRVAR(listener_stop_doc,
              "stop($self, /)\n--\n\nAccepts no more; the socket stays open. Idempotent.");
 
 static PyMethodDef listener_methods[] = {
+    {"_retry", FIO_METHOD(listener_py_retry), METH_NOARGS, NULL},
     {"stop", FIO_METHOD(listener_stop), METH_NOARGS, listener_stop_doc},
     {NULL, NULL, 0, NULL},
 };

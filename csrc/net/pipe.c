@@ -21,8 +21,8 @@ read_pipe_ended(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
     fio_transport_log(self, "info", "%r was closed by peer");
-    if (stream->link == NULL) {
-        return; /* the log's handler has seen to the end */
+    if (!fio_stream_end_reading(stream)) {
+        return;
     }
     stream->wire.closing = true;
     if (fio_transport_soon_eof(self) < 0) {
@@ -37,6 +37,9 @@ static void
 write_pipe_ended(fio_stream *stream)
 {
     fio_transport_log(fio_transport_of_stream(stream), "info", "%r was closed by peer");
+    if (!fio_stream_end_reading(stream)) {
+        return;
+    }
     PyObject *exc = NULL;
     if (fio_stream_unsent(stream) > 0) {
         exc = PyObject_CallNoArgs(PyExc_BrokenPipeError);
@@ -202,11 +205,14 @@ pipe_repr(FioTransport *self)
     }
     else {
         int events = stream->watch.open ? stream->watch.events : 0;
-        bool polling = (events & (writes ? UV_WRITABLE : UV_READABLE)) != 0;
+        bool polling = writes ? stream->blocked && (events & UV_WRITABLE) != 0
+                              : (events & UV_READABLE) != 0;
         const char *state = polling ? "polling" : "idle";
-        repr = writes ? PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, closing, self->fd,
-                                             state, fio_stream_unsent(stream))
-                      : PyUnicode_FromFormat("<%U%s fd=%d %s>", name, closing, self->fd, state);
+        repr = writes
+                   ? PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, closing, self->fd,
+                                          state,
+                                          stream->blocked ? fio_stream_unsent(stream) : (size_t)0)
+                   : PyUnicode_FromFormat("<%U%s fd=%d %s>", name, closing, self->fd, state);
     }
     Py_DECREF(name);
     return repr;
@@ -259,6 +265,7 @@ static PyMemberDef pipe_members[] = {
 static PyGetSetDef read_pipe_getset[] = {
     FIO_TRANSPORT_ATTRIBUTE("_pipe", pipe_get_pipe, fio_transport_set_sock),
     FIO_TRANSPORT_ATTRIBUTE("_fileno", fio_transport_get_fd, fio_transport_store),
+    FIO_TRANSPORT_READ_GETTERS,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -267,6 +274,7 @@ static PyGetSetDef write_pipe_getset[] = {
     FIO_TRANSPORT_ATTRIBUTE("_pipe", pipe_get_pipe, fio_transport_set_sock),
     FIO_TRANSPORT_ATTRIBUTE("_fileno", fio_transport_get_fd, fio_transport_store),
     FIO_TRANSPORT_BUFFER,
+    FIO_TRANSPORT_WRITE_GETTERS,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };

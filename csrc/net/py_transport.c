@@ -118,6 +118,9 @@ fio_transport_py_get_protocol(FioTransport *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 fio_transport_py_is_closing(FioTransport *self, PyObject *Py_UNUSED(ignored))
 {
+    if (FIO_UNLIKELY(self->aside != NULL)) {
+        return PyObject_GetAttrString((PyObject *)self, "_closing");
+    }
     return PyBool_FromLong(fio_transport_is_closing(self));
 }
 
@@ -308,10 +311,6 @@ int
 fio_transport_assign_protocol(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "_protocol cannot be deleted");
-        return -1;
-    }
     return fio_transport_set_protocol(self, value);
 }
 
@@ -353,9 +352,7 @@ fio_transport_get_conn_lost(FioTransport *self, void *name)
 {
     FIO_HOLD(self->stream.loop);
     PyObject *stored = fio_transport_stored(self, name);
-    return stored != NULL
-               ? stored
-               : PyLong_FromUnsignedLong(self->stream.lost_count + self->stream.lost_writes);
+    return stored != NULL ? stored : PyLong_FromUnsignedLong(fio_stream_conn_lost(&self->stream));
 }
 
 PyObject *
@@ -376,11 +373,13 @@ fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 
 static PyGetSetDef transport_getset[] = {
     FIO_TRANSPORT_SOCKET_GETTERS,
-    FIO_TRANSPORT_ATTRIBUTE("_eof", transport_get_eof, fio_transport_set_eof),
+    FIO_TRANSPORT_FLAG("_eof", transport_get_eof, fio_transport_set_eof),
     FIO_TRANSPORT_BUFFER,
     FIO_TRANSPORT_EMPTY_WAITER,
     FIO_TRANSPORT_PROTOCOL_CONNECTED,
     FIO_TRANSPORT_READ_READY_CB,
+    FIO_TRANSPORT_READ_GETTERS,
+    FIO_TRANSPORT_WRITE_GETTERS,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -404,7 +403,8 @@ fio_transport_repr(FioTransport *self)
         int events = stream->watch.open ? stream->watch.events : 0;
         repr = PyUnicode_FromFormat("<%U%s fd=%d read=%s write=<%s, bufsize=%zu>>", name, state,
                                     self->fd, (events & UV_READABLE) != 0 ? "polling" : "idle",
-                                    (events & UV_WRITABLE) != 0 ? "polling" : "idle",
+                                    stream->blocked && (events & UV_WRITABLE) != 0 ? "polling"
+                                                                                   : "idle",
                                     stream->blocked ? fio_stream_unsent(stream) : (size_t)0);
     }
     Py_DECREF(name);

@@ -177,23 +177,26 @@ int fio_transport_set_low_water(FioTransport *self, PyObject *value, void *closu
         FIO_TRANSPORT_ATTRIBUTE("_sock_fd", fio_transport_get_fd, fio_transport_store), \
         FIO_TRANSPORT_ATTRIBUTE("_server", fio_transport_get_server, fio_transport_set_server)
 
-#define FIO_TRANSPORT_COMMON_GETTERS                                                               \
-    FIO_TRANSPORT_ATTRIBUTE("_extra", fio_transport_get_extra, fio_transport_set_extra),           \
-        FIO_TRANSPORT_ATTRIBUTE("_loop", fio_transport_get_loop, fio_transport_store),             \
-        FIO_TRANSPORT_ATTRIBUTE("_protocol", fio_transport_get_protocol,                           \
-                                fio_transport_assign_protocol),                                    \
-        FIO_TRANSPORT_ATTRIBUTE("_paused", fio_transport_get_paused, fio_transport_set_paused),    \
-        FIO_TRANSPORT_ATTRIBUTE("_closing", fio_transport_get_closing, fio_transport_set_closing), \
-        FIO_TRANSPORT_ATTRIBUTE("_protocol_paused", fio_transport_get_protocol_paused,             \
-                                fio_transport_set_protocol_paused),                                \
-        FIO_TRANSPORT_ATTRIBUTE("_conn_lost", fio_transport_get_conn_lost,                         \
-                                fio_transport_set_conn_lost),                                      \
-        FIO_TRANSPORT_ATTRIBUTE("_high_water", fio_transport_get_high_water,                       \
-                                fio_transport_set_high_water),                                     \
-        FIO_TRANSPORT_ATTRIBUTE("_low_water", fio_transport_get_low_water,                         \
-                                fio_transport_set_low_water),                                      \
-    {                                                                                              \
-        "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL                   \
+#define FIO_TRANSPORT_COMMON_GETTERS                                                          \
+    FIO_TRANSPORT_SLOT("_extra", fio_transport_get_extra, fio_transport_set_extra),           \
+        FIO_TRANSPORT_SLOT("_loop", fio_transport_get_loop, fio_transport_store),             \
+        FIO_TRANSPORT_ATTRIBUTE("_protocol", fio_transport_get_protocol,                      \
+                                fio_transport_assign_protocol),                               \
+        FIO_TRANSPORT_FLAG("_closing", fio_transport_get_closing, fio_transport_set_closing), \
+    {                                                                                         \
+        "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL              \
     }
+
+#define FIO_TRANSPORT_READ_GETTERS \
+    FIO_TRANSPORT_FLAG("_paused", fio_transport_get_paused, fio_transport_set_paused)
+
+#define FIO_TRANSPORT_WRITE_GETTERS                                                      \
+    FIO_TRANSPORT_ROW("_protocol_paused", fio_transport_get_protocol_paused,             \
+                      fio_transport_set_protocol_paused, FIO_ATTR_FLAG | FIO_ATTR_SLOT), \
+        FIO_TRANSPORT_ATTRIBUTE("_conn_lost", fio_transport_get_conn_lost,               \
+                                fio_transport_set_conn_lost),                            \
+        FIO_TRANSPORT_SLOT("_high_water", fio_transport_get_high_water,                  \
+                           fio_transport_set_high_water),                                \
+        FIO_TRANSPORT_SLOT("_low_water", fio_transport_get_low_water, fio_transport_set_low_water)
 
 #endif

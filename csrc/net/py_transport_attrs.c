@@ -27,10 +27,6 @@ int
 fio_transport_store(FioTransport *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->stream.loop);
-    if (value == NULL) {
-        PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", (const char *)name);
-        return -1;
-    }
     if (self->dict == NULL && (self->dict = PyDict_New()) == NULL) {
         return -1;
     }
@@ -40,21 +36,24 @@ fio_transport_store(FioTransport *self, PyObject *value, void *name)
     return result;
 }
 
-/* The truth of what an attribute is set to: 1 or 0, -1. */
-static int
-attr_truth(PyObject *value)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
-        return -1;
-    }
-    return PyObject_IsTrue(value);
-}
-
 static bool
 transport_is_over(const FioTransport *self)
 {
     return self->ending || !self->open;
+}
+
+PyObject *
+fio_transport_attr_get(FioTransport *self, void *attr)
+{
+    FIO_HOLD(self->stream.loop);
+    return fio_attr_get((PyObject *)self, attr, self->aside);
+}
+
+int
+fio_transport_attr_set(FioTransport *self, PyObject *value, void *attr)
+{
+    FIO_HOLD(self->stream.loop);
+    return fio_attr_set((PyObject *)self, attr, value, &self->aside);
 }
 
 /* -- state ----------------------------------------------------------------------------------------
@@ -65,7 +64,7 @@ int
 fio_transport_set_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    int truth = attr_truth(value);
+    int truth = PyObject_IsTrue(value);
     if (truth < 0) {
         return -1;
     }
@@ -78,7 +77,7 @@ int
 fio_transport_set_closing(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    int truth = attr_truth(value);
+    int truth = PyObject_IsTrue(value);
     if (truth < 0) {
         return -1;
     }
@@ -92,7 +91,7 @@ int
 fio_transport_set_protocol_paused(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    int truth = attr_truth(value);
+    int truth = PyObject_IsTrue(value);
     if (truth >= 0) {
         self->stream.link_paused = truth != 0;
     }
@@ -103,7 +102,7 @@ int
 fio_transport_set_eof(FioTransport *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->stream.loop);
-    int truth = attr_truth(value);
+    int truth = PyObject_IsTrue(value);
     if (truth < 0) {
         return -1;
     }
@@ -120,7 +119,7 @@ fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->stream.loop);
     fio_stream *stream = &self->stream;
-    if (transport_is_over(self) || value == NULL) {
+    if (transport_is_over(self)) {
         return fio_transport_store(self, value, name);
     }
     int overflow = 0;
@@ -133,7 +132,8 @@ fio_transport_set_conn_lost(FioTransport *self, PyObject *value, void *name)
     }
     number = overflow > 0 ? LONG_MAX : number;
     stream->lost_count = number > 0;
-    stream->lost_writes = number > 1 ? (uint32_t)(number < INT32_MAX ? number - 1 : INT32_MAX) : 0;
+    long writes = number - (number > 0 && stream->kind->is_socket);
+    stream->lost_writes = writes > 0 ? (uint32_t)(writes < INT32_MAX ? writes : INT32_MAX) : 0;
     stream->started = number <= 0 && self->context != NULL && !stream->never_reads;
     stream->blocked = false;
     fio_stream_update_watch(stream);
@@ -147,7 +147,7 @@ int
 fio_transport_set_server(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    Py_XSETREF(self->server, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
+    Py_XSETREF(self->server, Py_XNewRef(fio_none_as_null(value)));
     return 0;
 }
 
@@ -162,7 +162,7 @@ int
 fio_transport_set_empty_waiter(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    Py_XSETREF(self->empty_waiter, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
+    Py_XSETREF(self->empty_waiter, Py_XNewRef(fio_none_as_null(value)));
     return 0;
 }
 
@@ -239,7 +239,7 @@ int
 fio_transport_set_sock(FioTransport *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->stream.loop);
-    if (value == NULL || !self->open) {
+    if (!self->open) {
         return fio_transport_store(self, value, name);
     }
     return value == Py_None ? transport_give_up(self)
@@ -348,7 +348,7 @@ int
 fio_transport_set_buffer(FioTransport *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->stream.loop);
-    if (value == NULL || transport_is_over(self)) {
+    if (transport_is_over(self)) {
         return fio_transport_store(self, value, name);
     }
     PyObject *pieces = PyObject_CheckBuffer(value) ? Py_BuildValue("[O]", value)

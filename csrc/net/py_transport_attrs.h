@@ -4,6 +4,7 @@
 /* Attributes of transports that programs set, and rows of their attribute tables. Where a function
  * is given a name, that is the attribute's. */
 
+#include "base/attr.h"
 #include "net/transport.h"
 
 /* What was stored under that name: new, or NULL without an exception. */
@@ -57,8 +58,17 @@ PyObject *fio_transport_py_write_ready(FioTransport *self, PyObject *ignored);
 /* asyncio's class attribute `max_size`. */
 FIO_MUST_CHECK int fio_transport_add_max_size(PyTypeObject *type);
 
-#define FIO_TRANSPORT_ATTRIBUTE(name, get, set) \
-    {name, (getter)(get), (setter)(set), NULL, FIO_UNCONST(name)}
+/* Getters and setters of the rows; `attr` is a fio_attr. */
+PyObject *fio_transport_attr_get(FioTransport *self, void *attr);
+int fio_transport_attr_set(FioTransport *self, PyObject *value, void *attr);
+
+#define FIO_TRANSPORT_ROW(name, get, set, traits)                                \
+    {name, (getter)fio_transport_attr_get, (setter)fio_transport_attr_set, NULL, \
+     FIO_UNCONST(                                                                \
+         (&(const fio_attr){name, (getter)(get), (setter)(set), FIO_UNCONST(name), traits}))}
+#define FIO_TRANSPORT_ATTRIBUTE(name, get, set) FIO_TRANSPORT_ROW(name, get, set, 0)
+#define FIO_TRANSPORT_FLAG(name, get, set) FIO_TRANSPORT_ROW(name, get, set, FIO_ATTR_FLAG)
+#define FIO_TRANSPORT_SLOT(name, get, set) FIO_TRANSPORT_ROW(name, get, set, FIO_ATTR_SLOT)
 
 /* Those that the transport has under `name` in asyncio alone. */
 #define FIO_TRANSPORT_BUFFER \

@@ -12,8 +12,7 @@ int
 fio_transport_count_lost_write(FioTransport *self)
 {
     int result = 0;
-    /* asyncio's _conn_lost counts both. */
-    if (self->stream.lost_writes + (self->stream.lost_count > 0) >= WRITE_LOG_THRESHOLD) {
+    if (fio_stream_conn_lost(&self->stream) >= WRITE_LOG_THRESHOLD) {
         const char *text = self->stream.kind->is_socket
                                ? "socket.send() raised exception."
                                : "pipe closed by peer or os.write(pipe, data) raised exception.";
@@ -370,29 +369,28 @@ fio_transport_py_set_limits(FioTransport *self, PyObject *const *args, Py_ssize_
     Py_RETURN_NONE;
 }
 
-static int
-limit_assign(PyObject *value, size_t *bytes, PyObject **kept)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the attribute cannot be deleted");
-        return -1;
-    }
-    return limit_take(Py_NewRef(value), bytes, kept);
-}
-
 /* The attributes; the protocol is paused by the next write(). */
 int
 fio_transport_set_high_water(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    return limit_assign(value, &self->stream.high_water, &self->high_limit);
+    return limit_take(Py_NewRef(value), &self->stream.high_water, &self->high_limit);
 }
 
 int
 fio_transport_set_low_water(FioTransport *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->stream.loop);
-    return limit_assign(value, &self->stream.low_water, &self->low_limit);
+    if (limit_take(Py_NewRef(value), &self->stream.low_water, &self->low_limit) < 0) {
+        return -1;
+    }
+    PyObject *zero = PyLong_FromLong(0);
+    int reached = zero == NULL ? -1 : PyObject_RichCompareBool(zero, value, Py_LE);
+    Py_XDECREF(zero);
+    if (reached == 0) {
+        self->stream.low_water = FIO_STREAM_NEVER;
+    }
+    return reached < 0 ? -1 : 0;
 }
 
 PyObject *

@@ -128,7 +128,7 @@ static int
 datagram_set_address(FioDatagram *self, PyObject *value, void *Py_UNUSED(closure))
 {
     FIO_HOLD(self->super.stream.loop);
-    Py_XSETREF(self->address, value == NULL ? NULL : Py_XNewRef(fio_none_as_null(value)));
+    Py_XSETREF(self->address, Py_XNewRef(fio_none_as_null(value)));
     return 0;
 }
 
@@ -168,7 +168,7 @@ datagram_set_buffer(FioDatagram *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->super.stream.loop);
     FioTransport *super = &self->super;
-    if (value == NULL || super->ending || !super->open) {
+    if (super->ending || !super->open) {
         return fio_transport_store(super, value, name);
     }
     PyObject *pairs = PySequence_List(value);
@@ -215,6 +215,8 @@ static PyGetSetDef datagram_getset[] = {
     FIO_TRANSPORT_BUFFER_SIZE,
     FIO_TRANSPORT_PROTOCOL_CONNECTED,
     FIO_TRANSPORT_SOCKET_GETTERS,
+    FIO_TRANSPORT_READ_GETTERS,
+    FIO_TRANSPORT_WRITE_GETTERS,
     FIO_TRANSPORT_COMMON_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -187,9 +187,17 @@ fio_stream_read_nothing(fio_stream *stream, int err)
         stream->kind->failed(stream, err, stream->kind->read_error);
         return;
     }
-    stream->ended = true;
-    fio_stream_update_watch(stream);
     stream->kind->ended(stream);
+}
+
+bool
+fio_stream_end_reading(fio_stream *stream)
+{
+    if (stream->link == NULL || stream->ended) {
+        return false; /* the log's handler has seen to the end */
+    }
+    stream->ended = true;
+    return true;
 }
 
 /* asyncio: one read a turn, so that what a protocol asks for runs before more comes in. */
@@ -262,7 +270,7 @@ stream_on_ready(fio_watch *watch, int events)
     if ((events & UV_READABLE) != 0 && fio_stream_is_reading(stream)) {
         stream_on_readable(stream);
     }
-    else if (watch->read_elsewhere) {
+    else if (watch->read_elsewhere || stream->ended) {
         fio_stream_update_watch(stream);
     }
     if ((events & UV_WRITABLE) != 0 && stream->blocked) {

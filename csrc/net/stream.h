@@ -92,7 +92,7 @@ struct fio_stream {
     size_t queued;           /* bytes in the chunks */
     struct fio_ahead *ahead; /* what was read and waits for its turn (stream_ahead.c), or NULL */
     size_t high_water;
-    size_t low_water;
+    size_t low_water;   /* or FIO_STREAM_NEVER: none that the output comes down to */
     int fd;             /* borrowed from the owner; -1 once closed */
     int second_fd;      /* owned: a duplicate that is watched, or -1 (stream_open_watch()) */
     bool never_reads;   /* nothing can be read, not even a hangup */
@@ -109,6 +109,8 @@ struct fio_stream {
     bool unattended;    /* the loop has come to us: nobody's call, nobody's context */
     uint32_t bulk_size; /* of the object the next large read goes into, or 0 (bridge.c) */
 };
+
+#define FIO_STREAM_NEVER SIZE_MAX
 
 /* Fills a zeroed stream; `fd` is non-blocking from the first watch on. */
 void fio_stream_init(fio_stream *stream, const fio_stream_kind *kind, FioLoop *loop, int fd);
@@ -136,6 +138,13 @@ fio_stream_is_open(const fio_stream *stream)
     return stream->lost_count == 0;
 }
 
+/* What asyncio's `_conn_lost` counts: on sockets the end, too. */
+static inline uint32_t
+fio_stream_conn_lost(const fio_stream *stream)
+{
+    return stream->lost_writes + (stream->kind->is_socket ? stream->lost_count : 0);
+}
+
 void fio_stream_pause_reading(fio_stream *stream);
 void fio_stream_resume_reading(fio_stream *stream);
 
@@ -146,6 +155,9 @@ void fio_stream_force_close(fio_stream *stream, PyObject *exc);
 
 /* A read gave no bytes: the peer's end (`err` 0), or errno. */
 void fio_stream_read_nothing(fio_stream *stream, int err);
+/* The first that kind->ended() does, after its log. False: that has seen to the end. What has ended
+ * is watched until fio_stream_update_watch(), as asyncio's is in eof_received(). */
+FIO_MUST_CHECK bool fio_stream_end_reading(fio_stream *stream);
 
 /* Ends the watch and drops all output: the descriptor may be closed afterwards. The owner's last
  * call; its memory is needed until the watch's closing has come round (holds_owner). */

@@ -411,6 +411,7 @@ stream_send_all(fio_stream *stream)
             fio_stream_update_watch(stream);
         }
         else {
+            stream->lost_writes += !stream->kind->is_socket; /* as a pipe of asyncio's counts */
             stream->kind->failed(stream, err, stream->kind->write_error);
         }
         stream->in_flush = false;
@@ -490,7 +491,8 @@ fio_stream_on_writable(fio_stream *stream)
     /* asyncio: a pipe's writer goes on only once all is out. */
     size_t low_water = stream->kind->is_socket ? stream->low_water : 0;
     /* Resumed before the end: the link may have more to write, even after close(). */
-    if (stream->lost_count == 0 && stream->link_paused && fio_stream_unsent(stream) <= low_water) {
+    if (stream->lost_count == 0 && stream->link_paused && stream->low_water != FIO_STREAM_NEVER
+        && fio_stream_unsent(stream) <= low_water) {
         stream_pause_link(stream, false);
     }
     if (stream_takes_leave(stream)) {

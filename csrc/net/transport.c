@@ -554,12 +554,13 @@ socket_ended(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
     fio_transport_log(self, "debug", "%r received EOF");
-    if (stream->link == NULL) {
-        return; /* the log's handler has seen to the end */
+    if (!fio_stream_end_reading(stream)) {
+        return;
     }
     PyObject *link_owner = Py_NewRef(stream->link_owner);
     bool keep_open = stream->link->ops->eof(stream->link);
     Py_DECREF(link_owner);
+    fio_stream_update_watch(stream);
     if (!keep_open) {
         fio_stream_close(stream);
     }
@@ -718,6 +719,7 @@ fio_transport_traverse(FioTransport *self, visitproc visit, void *arg)
     Py_VISIT(self->high_limit);
     Py_VISIT(self->low_limit);
     Py_VISIT(self->dict);
+    Py_VISIT(self->aside);
     Py_VISIT(self->protocol);
     Py_VISIT(self->sock);
     Py_VISIT(self->server);
@@ -742,6 +744,7 @@ fio_transport_clear(FioTransport *self)
     Py_CLEAR(self->high_limit);
     Py_CLEAR(self->low_limit);
     Py_CLEAR(self->dict);
+    Py_CLEAR(self->aside);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->sock);
     Py_CLEAR(self->server);

@@ -16,6 +16,7 @@ typedef struct {
     PyObject *low_limit;  /* that the stream's two cannot tell */
     PyObject *dict;       /* owned or NULL: attributes that users set */
     PyObject *weakrefs;
+    PyObject *aside;    /* owned or NULL: what fields do not tell (base/attr.h) */
     fio_state *st;      /* borrowed: the type keeps the module alive */
     PyObject *protocol; /* owned; NULL once the connection is lost */
     PyObject *sock;     /* owned: the socket or pipe object, or NULL while nobody asked for it */

@@ -8,6 +8,7 @@ import contextvars
 import socket
 import weakref
 from asyncio import events
+from unittest import mock
 
 import pytest
 
@@ -212,3 +213,81 @@ def test_set_in_every_run(loop):
         loop.run_forever()
         loop.remove_reader(ours)
     assert max(counts) <= 4
+
+
+# -- flags, and attributes that are deleted --------------------------------------------------------
+
+
+def test_flags_read_as_they_were_set(loop):
+    for value in (5, 0, None, "text", [], False, True):
+        loop.set_debug(value)
+        assert loop.get_debug() is value
+        assert loop._debug is value
+        assert f"debug={value}" in repr(loop)
+    loop.set_debug(False)
+    handle = loop.call_soon(print)
+    handle._cancelled = 7
+    assert handle._cancelled == handle.cancelled() == 7
+    handle._cancelled = False
+    assert handle.cancelled() is False
+    handle._cancelled = ""
+    assert handle.cancelled() == ""
+    handle.cancel()
+    assert handle.cancelled() is True
+
+
+def test_a_flag_that_changes_is_no_longer_what_was_set(loop):
+    loop._stopping = 0
+    loop.call_soon(lambda: seen.append(loop._stopping))
+    seen = []
+    loop.stop()
+    assert loop._stopping is True
+    loop.run_forever()
+    assert seen == [True]
+    assert loop._stopping is False
+
+
+def test_attributes_of_handles_can_be_deleted(loop, assigned):
+    for handle in (loop.call_soon(print), loop.call_later(1000, print)):
+        for name in assigned(handle.__class__):
+            before = getattr(handle, name)
+            delattr(handle, name)
+            assert not hasattr(handle, name)
+            with pytest.raises(AttributeError, match=f"^{name}$"):
+                delattr(handle, name)
+            with pytest.raises(AttributeError, match=f"TimerHandle|Handle.*'{name}'"):
+                getattr(handle, name)
+            setattr(handle, name, before)
+            assert getattr(handle, name) == before
+        handle.cancel()
+
+
+LOOP_FLAGS = ["_debug", "_closed", "_stopping", "_task_factory", "_current_handle", "_thread_id"]
+
+
+@pytest.mark.parametrize("name", LOOP_FLAGS)
+def test_attributes_of_loops_can_be_deleted(loop, name):
+    before = getattr(loop, name)
+    delattr(loop, name)
+    assert not hasattr(loop, name)
+    for refused in (delattr, getattr):
+        with pytest.raises(AttributeError, match=name):
+            refused(loop, name)
+    setattr(loop, name, before)
+    assert getattr(loop, name) == before
+    loop.run_until_complete(asyncio.sleep(0))
+
+
+def test_patched_for_a_while(loop):
+    """unittest.mock deletes what it has put on the instance, then looks whether it is there."""
+    handle = loop.call_later(1000, print)
+    with mock.patch.object(loop, "_debug", "patched"):
+        assert loop.get_debug() == "patched"
+    with mock.patch.object(handle, "_callback", None):
+        assert handle._callback is None
+    with mock.patch.object(handle, "_when", 5.0):
+        assert handle.when() == 5.0
+    assert loop.get_debug() is False
+    assert handle._callback is print
+    assert handle.when() > 5.0
+    handle.cancel()

@@ -687,3 +687,17 @@ def test_close_is_refused_before_anything_is_dropped():
     assert errors == ["Cannot close a running event loop"]
     assert loop.remove_signal_handler(signal.SIGUSR1)
     loop.close()
+
+
+def test_the_class_keeps_the_real_time(run):
+    """As freezegun has it with real_asyncio: the loop's class asks the real clock."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        real = time.monotonic
+        kept = mock.patch.object(asyncio.SelectorEventLoop, "time", lambda _: real())
+        with kept, mock.patch.object(time, "monotonic", lambda: 7.0):
+            assert loop.time() > 7.0
+            await asyncio.sleep(0.001)
+
+    run(main())

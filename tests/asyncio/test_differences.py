@@ -12,6 +12,7 @@ import contextvars
 import gc
 import inspect
 import os
+import runpy
 import signal
 import socket
 import ssl
@@ -32,6 +33,8 @@ import fastaio
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "loop.rst"
 BEGIN = ".. differences: made by tests/asyncio/test_differences.py\n"
 END = ".. end of the differences\n"
+#: The rest of the functions that show them.
+SHOWING = runpy.run_path(str(Path(__file__).with_name("showing.py")))
 
 
 @dataclass(frozen=True)
@@ -606,8 +609,9 @@ DIFFERENCES = [
     ),
     Difference(
         "Reports of failed protocols",
-        "name ``protocol`` and ``transport`` also where ``datagram_received()`` or a pipe's "
-        "``data_received()`` raises; asyncio's name the handle that the loop had for it.",
+        "name ``protocol`` and ``transport`` also where ``datagram_received()``, "
+        "``error_received()`` or a pipe's ``data_received()`` raises; asyncio's name the handle "
+        "that the loop had for it.",
         keys_of_a_failed_datagram_received,
         ["exception", "handle", "message"],
         ["exception", "message", "protocol", "transport"],
@@ -733,6 +737,7 @@ DIFFERENCES = [
         True,
         False,
     ),
+    *SHOWING["differences"](Difference),
 ]
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import socket
+import time
 
 import pytest
 
@@ -67,9 +68,21 @@ def test_server(run):
     run(main())
 
 
-def test_out_of_descriptors(run):
+@pytest.mark.parametrize("patched", [False, True])
+def test_out_of_descriptors(run, patched):
+    """The next try is due by call_later(): by the loop's clock."""
+
     async def main():
         loop = asyncio.get_running_loop()
+        delays = []
+        call_later = loop.call_later
+
+        def at_once(delay, *args):
+            delays.append(delay)
+            return call_later(0, *args)
+
+        if patched:
+            loop.call_later = at_once
         contexts = []
         told = asyncio.Event()
 
@@ -96,11 +109,13 @@ def test_out_of_descriptors(run):
                     os.close(fd)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             # Accepting goes on by itself, after asyncio's pause of a second.
+            begin = time.monotonic()
             with sock:
                 assert await ask(sock, b"x") == b"x"
+            assert not patched or (set(delays) == {1} and time.monotonic() - begin < 0.9)
         # asyncio tells once for every connection that it would have accepted, which later releases
         # of it count one higher than the backlog.
-        assert 1 <= len(contexts) <= 2
+        assert 1 <= len(contexts) <= 2 or patched
         assert contexts[0]["message"] == "socket.accept() out of system resource"
         assert isinstance(contexts[0]["exception"], OSError)
         assert contexts[0]["socket"].family == socket.AF_INET

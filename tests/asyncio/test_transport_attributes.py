@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 from asyncio import base_events, base_subprocess, selector_events, sslproto, unix_events
+from unittest import mock
 
 import pytest
 
@@ -491,3 +492,105 @@ def test_set_by_what_was_sent(run):
             assert len(data) == 6007
 
     run(main())
+
+
+@pytest.mark.parametrize("kind", ["socket", "datagram", "read pipe", "write pipe"])
+def test_all_can_be_deleted(run, assigned, kind):
+    """And are there again once they are set: unittest.mock.patch.object() does both."""
+
+    async def main():
+        async with made(kind) as (transport, _, _):
+            # One of a socket's steps is an attribute in asyncio from Python 3.12 on.
+            for name in set(assigned(CLASSES[kind])) - {"_write_ready"}:
+                before = getattr(transport, name)
+                with mock.patch.object(transport, name, before):
+                    pass
+                delattr(transport, name)
+                assert not hasattr(transport, name) or name == "_sock", name
+                with pytest.raises(AttributeError, match=name):
+                    delattr(transport, name)
+                setattr(transport, name, before)
+                now = getattr(transport, name)
+                assert now is before or now == before, name
+            assert not transport.is_closing()
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["socket", "datagram", "read pipe", "write pipe"])
+def test_flags_read_as_they_were_set(run, assigned, kind):
+    async def main():
+        async with made(kind) as (transport, _, _):
+            for name in FLAGS & set(assigned(CLASSES[kind])):
+                for value in (5, 0, None, "text", [], getattr(transport, name)):
+                    setattr(transport, name, value)
+                    assert getattr(transport, name) is value, name
+                    if name == "_closing":
+                        assert transport.is_closing() is value
+            absent = {"_paused", "_protocol_paused", "_conn_lost"} - set(assigned(CLASSES[kind]))
+            assert not [name for name in absent if hasattr(transport, name)]
+
+    run(main())
+
+
+def test_never_resumed_below_zero(run):
+    async def main():
+        async with made("socket") as (transport, protocol, other):
+            transport._low_water = -1
+            transport.write(b"x" * 4_000_000)
+            await asyncio.sleep(0)
+            assert protocol.calls == ["pause"]
+            received = 0
+            while received < 4_000_000:
+                received += len(await asyncio.get_running_loop().sock_recv(other, 1 << 20))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert transport.get_write_buffer_size() == 0
+            assert protocol.calls == ["pause"]
+
+    run(main())
+
+
+def test_writes_to_nowhere_counted(run, caplog, reports):
+    """A pipe's close() counts as none, nor does its reader's end."""
+
+    async def main(ends):
+        async with made("write pipe") as (transport, _, other):
+            assert transport._conn_lost == 0
+            if ends == "close":
+                transport.close()
+            else:
+                transport.write(b"x" * 1_000_000)
+                os.dup2(null, other)
+                while not transport.is_closing():
+                    await asyncio.sleep(0)
+            assert transport._conn_lost == 0
+            for count in range(1, 6):
+                transport.write(b"x")
+                assert transport._conn_lost == count
+            assert caplog.messages == []
+            transport.write(b"x")
+            assert len(caplog.messages) == 1
+
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        for ends in ("close", "hangup"):
+            caplog.clear()
+            run(main(ends), debug=False)
+    finally:
+        os.close(null)
+    reports.clear()  # asyncio's does not stand an abort() after the end
+
+
+def test_a_failed_write_counted(run, reports):
+    async def main():
+        async with made("write pipe") as (transport, _, other):
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, other)
+            os.close(null)
+            transport.write(b"x")
+            assert transport._conn_lost == 1
+            assert transport.is_closing()
+
+    run(main())
+    reports.clear()

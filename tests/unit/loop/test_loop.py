@@ -109,8 +109,11 @@ def test_no_loop_without_a_descriptor():
 
 def test_attributes(loop):
     for name in ("_stopping", "_debug"):
+        delattr(loop, name)
         with pytest.raises(AttributeError):
             delattr(loop, name)
+        assert not hasattr(loop, name)
+        setattr(loop, name, False)
     loop._stopping = True
     assert loop._stopping is True
     loop.run_forever()
