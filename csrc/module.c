@@ -46,6 +46,19 @@ static const module_setup module_setups[] = {
     fio_handler_task_setup_types, /* server */
 };
 
+/* What is to be known of the running Python (base/compat.h). */
+static int
+module_add_flags(PyObject *module)
+{
+#define X(name, flag)                                                            \
+    if (PyModule_AddObjectRef(module, #name, (flag) ? Py_True : Py_False) < 0) { \
+        return -1;                                                               \
+    }
+    FIO_COMPAT_FLAGS(X)
+#undef X
+    return 0;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -56,6 +69,9 @@ module_exec(PyObject *module)
     }
     if (result == 0) {
         result = fio_gc_setup(st);
+    }
+    if (result == 0) {
+        result = module_add_flags(module);
     }
     for (size_t i = 0; i < sizeof(module_setups) / sizeof(module_setups[0]) && result == 0; i++) {
         result = module_setups[i](module);

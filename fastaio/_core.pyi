@@ -43,6 +43,17 @@ _File: TypeAlias = int | _HasFileno
 _Watched: TypeAlias = tuple[int, int, Any, asyncio.Handle | None, asyncio.Handle | None]
 _Pairs: TypeAlias = list[tuple[str, str]]
 
+# -- what the running Python does (base/compat.h) --------------------------------------------------
+
+CURRENT_TASKS_SWAP: Final[bool]
+FORKS_DROP_WAKEUP: Final[bool]
+FORMATS_BY_DEBUG: Final[bool]
+LOOPS_TAKE_STATUS: Final[bool]
+LOOPS_WATCH_CHILDREN: Final[bool]
+RUNS_AWAITABLES: Final[bool]
+SOCKETS_HAVE_ONE_TRANSPORT: Final[bool]
+SUBPROCESSES_END_WITH_LOOP: Final[bool]
+
 # -- loop -----------------------------------------------------------------------------------------
 
 class Loop:

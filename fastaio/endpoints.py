@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import contextvars
 import socket
-import sys
 from asyncio import constants
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +58,7 @@ def end_sending(sock: socket.socket, ended: asyncio.Future[None]) -> None:
             sock.shutdown(socket.SHUT_RDWR)
 
 
-if sys.version_info >= (3, 12):
+if _core.SOCKETS_HAVE_ONE_TRANSPORT:
 
     def ensure_free(loop: AsyncioLoop, sock: socket.socket) -> None:
         """RuntimeError where another transport has the socket and is not closing."""
@@ -165,6 +164,10 @@ class Endpoints(AsyncioLoop):
         extra: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> asyncio.SubprocessTransport:
+        if _core.LOOPS_WATCH_CHILDREN:  # asyncio's own code asks the loop's `_watcher`
+            return await super()._make_subprocess_transport(
+                protocol, args, shell, stdin, stdout, stderr, bufsize, extra, **kwargs
+            )
         waiter = self.create_future()
         transport = subprocess.SubprocessTransport(
             self,
@@ -180,8 +183,8 @@ class Endpoints(AsyncioLoop):
             **kwargs,
         )
         pid = transport._proc.pid
-        told = self._child_watcher_callback  # after how many turns, differs with the version
-        subprocess.watch_exit(self, pid, lambda returncode: told(pid, returncode, transport))
+        told = self._child_watcher_callback
+        subprocess.ChildWatcher().add_child_handler(pid, told, transport)
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import weakref
 from asyncio import events
 from typing import TYPE_CHECKING
+
+from . import _core
 
 if TYPE_CHECKING:
     from .loop import Loop
@@ -32,7 +33,7 @@ def _before() -> None:
 
 
 def _in_child() -> None:
-    if sys.version_info < (3, 12):
+    if not _core.FORKS_DROP_WAKEUP:
         _forget_wakeup()
     for loop in list(_loops):
         if not loop.is_closed():

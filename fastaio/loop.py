@@ -81,6 +81,8 @@ class Loop(_core.Loop, Endpoints):
         self._wakeup_ours = -1  # what signals ring while they ring our pipe
         self._unix_server_sockets: dict[Any, int] = {}  # Python 3.13
         self._made_executor: concurrent.futures.Executor | None = None  # the default, by asyncio
+        if _core.LOOPS_WATCH_CHILDREN:
+            self._watcher = subprocess.ChildWatcher()
         fork.enlist(self)
 
     # -- asyncio's private names -------------------------------------------------------------------
@@ -124,6 +126,16 @@ class Loop(_core.Loop, Endpoints):
     @_csock.setter
     def _csock(self, sock: Any) -> None:
         vars(self)["_csock"] = sock
+
+    @property
+    def _internal_fds(self) -> int:
+        count: int = vars(self)["_internal_fds"]
+        yet_to_be_made = count == 0 and "_ssock" not in vars(self) and not self._closed
+        return 1 if yet_to_be_made else count
+
+    @_internal_fds.setter
+    def _internal_fds(self, count: int) -> None:
+        vars(self)["_internal_fds"] = count
 
     def _self_pipe(self, name: str) -> Any:
         if "_ssock" not in vars(self) and not self._closed:
@@ -506,5 +518,5 @@ def ignore_signal(signum: int, frame: Any) -> None:
 
 def format_callback(loop: Loop, handle: Any) -> str:
     """A callback and its arguments as asyncio's messages show them."""
-    debug: Any = {"debug": loop.get_debug()} if sys.version_info >= (3, 13) else {}
+    debug: Any = {"debug": loop.get_debug()} if _core.FORMATS_BY_DEBUG else {}
     return format_helpers._format_callback_source(handle._callback, handle._args, **debug)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
 from asyncio import events, tasks
 from asyncio.base_events import _run_until_complete_cb  # type: ignore[attr-defined]
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _core
 
 if TYPE_CHECKING:
     from .loop import Loop
@@ -48,7 +49,7 @@ def _swap_current_tasks(loop: Loop, found: tuple[Any, Any]) -> tuple[Any, Any]:
     """
     current: dict[Any, Any] = tasks._current_tasks  # type: ignore[attr-defined]
     in_c, in_python = None, current.pop(loop, None)
-    if sys.version_info >= (3, 14):
+    if _core.CURRENT_TASKS_SWAP:
         in_c = tasks._swap_current_task(loop, found[0])  # type: ignore[attr-defined]
     if found[1] is not None:
         current[loop] = found[1]
@@ -154,7 +155,7 @@ def _coroutine_of(main: Any) -> Coroutine[Any, Any, Any]:
     """What asyncio.Runner.run() makes a task of (asyncio: runners.run)."""
     if asyncio.iscoroutine(main):
         return main
-    if sys.version_info < (3, 14):
+    if not _core.RUNS_AWAITABLES:
         raise ValueError(f"a coroutine was expected, got {main!r}")
     if not inspect.isawaitable(main):
         raise TypeError("An asyncio.Future, a coroutine or an awaitable is required")

@@ -74,6 +74,18 @@ if TYPE_CHECKING:
             ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
         ) -> None: ...
         def _stop_serving(self, sock: socket.socket) -> None: ...
+        async def _make_subprocess_transport(
+            self,
+            protocol: asyncio.SubprocessProtocol,
+            args: Any,
+            shell: bool,
+            stdin: Any,
+            stdout: Any,
+            stderr: Any,
+            bufsize: int,
+            extra: dict[str, Any] | None = None,
+            **kwargs: Any,
+        ) -> asyncio.SubprocessTransport: ...
         def _child_watcher_callback(self, pid: int, returncode: int, transp: Any) -> None: ...
         async def _accept_connection2(
             self,

@@ -1,4 +1,4 @@
-"""Subprocess transports: asyncio's own base class over our pipes, with the exit told by a pidfd.
+"""Subprocess transports: asyncio's own class over our pipes, with the exit told by a pidfd.
 
 Runs once per process, so it is Python. ``subprocess.Popen`` starts the child (vfork where it can,
 no fork hooks unless ``preexec_fn`` is given), which is why every keyword of Popen works. No child
@@ -8,14 +8,17 @@ watcher of asyncio's is used, so it also works off the main thread.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+from asyncio import events
 from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import _core
 from .log import logger
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ STATUS_UNKNOWN = 255
 
 
 class SubprocessTransport(BaseSubprocessTransport):
-    """A child process and its pipes (`asyncio.SubprocessTransport`)."""
+    """A child process and its pipes (`asyncio.SubprocessTransport`), where asyncio's own class goes
+    with a watcher of asyncio's.
+    """
 
     _proc: subprocess.Popen[bytes]
 
@@ -50,6 +55,15 @@ class SubprocessTransport(BaseSubprocessTransport):
             universal_newlines=False,
             **kwargs,
         )
+
+
+class ChildWatcher:
+    """What the loop of each child is given to watch it with; asyncio's ``loop._watcher``."""
+
+    def add_child_handler(self, pid: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call ``callback(pid, returncode, *args)`` once the child has ended."""
+        loop: Any = events.get_running_loop()
+        watch_exit(loop, pid, lambda returncode: callback(pid, returncode, *args))
 
 
 def watch_exit(loop: Endpoints, pid: int, on_exit: Callable[[int], object]) -> None:
@@ -105,7 +119,7 @@ class _ExitWatch:
 
 #: Up to Python 3.11 asyncio has a thread wait for each child, which keeps the transport: a child
 #: that a loop which closes, or a program that ends, leaves running goes on. Later versions kill it.
-_LEAVES_RUNNING = sys.version_info < (3, 12)
+_LEAVES_RUNNING = not _core.SUBPROCESSES_END_WITH_LOOP
 
 #: What is watched, where that is so.
 _running: set[_ExitWatch] = set()
@@ -143,10 +157,21 @@ def _reap(pid: int) -> int:
 
 def _watch_by_thread(loop: Endpoints, pid: int, on_exit: Callable[[int], object]) -> None:
     def wait() -> None:
-        returncode = _reap(pid)
-        if loop.is_closed():
-            logger.warning("Loop %r that handles pid %d is closed", loop, pid)
+        if _core.LOOPS_TAKE_STATUS and hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            code = None
         else:
-            loop.call_soon_threadsafe(on_exit, returncode)
+            code = _reap(pid)
+
+        def tell() -> None:
+            on_exit(_reap(pid) if code is None else code)
+
+        try:
+            loop.call_soon_threadsafe(tell)
+        except RuntimeError:
+            if code is None:
+                _reap(pid)
+            logger.warning("Loop %r that handles pid %d is closed", loop, pid)
 
     threading.Thread(target=wait, name=f"fastaio-waitpid-{pid}", daemon=True).start()

@@ -40,8 +40,14 @@ DOORS = {
     r"#\s*include\s+[<\"]uv\.h[>\"]": r"(loop|net)/.*|base/errors\.c",
     r"#\s*include\s+[<\"]llhttp\.[ch][>\"]": r"http/parser\w*\.c",
     r"#\s*include\s+<openssl/": r"net/tls\w*\.c",
-    r"\bPY_VERSION_HEX\b|\bPy_GIL_DISABLED\b": r"base/compat\.h",
+    r"\bPY_\w*VERSION(?:_HEX)?\b|\bPy_(?:Version|GIL_DISABLED)\b": r"base/compat\.h",
 }
+
+#: What Python code asks which Python it runs on with.
+ASKS_VERSION = (
+    r"\bversion_info\b|\bhexversion\b|\bsys\.version\b|\bapi_version\b"
+    r"|\bplatform\.python_\w+|\bPy_GIL_DISABLED\b|\b_is_gil_enabled\b"
+)
 
 #: Python's tables, which are not const in its API though nobody writes to them.
 TABLES = (
@@ -135,6 +141,13 @@ def doors(path: str, text: str) -> Complaints:
             continue
         for found in re.finditer(pattern, text):
             yield line_of(text, found.start()), f"{found[0]} belongs in {keepers}"
+
+
+def python_doors(path: str, text: str) -> Complaints:
+    """fastaio's own files ask _core for what csrc/base/compat.h says of the version."""
+    if path.startswith("fastaio/") and path.endswith(".py"):
+        for found in re.finditer(ASKS_VERSION, text):
+            yield line_of(text, found.start()), f"{found[0]} belongs in csrc/base/compat.h"
 
 
 def file_length(path: str, text: str) -> Complaints:
@@ -237,6 +250,7 @@ def machine_paths(path: str, text: str) -> Complaints:
 RULES: list[Rule] = [
     include_arrows,
     doors,
+    python_doors,
     file_length,
     function_length,
     python_function_length,
@@ -295,6 +309,10 @@ BROKEN: list[tuple[Rule, str, str]] = [
     (doors, "csrc/net/stream.c", "#include <openssl/ssl.h>\n"),
     (doors, "csrc/loop/loop.c", "#if PY_VERSION_HEX >= 0x030d0000\n"),
     (doors, "csrc/loop/loop.c", "#ifdef Py_GIL_DISABLED\n"),
+    (doors, "csrc/loop/loop.c", "    if (Py_Version >= 0x030e0000) {\n"),
+    (doors, "csrc/loop/loop.c", "#if PY_MINOR_VERSION > 12\n"),
+    (python_doors, "fastaio/loop.py", "if sys.version_info >= (3, 14):\n"),
+    (python_doors, "fastaio/web/app.py", "from sys import hexversion\n"),
     (file_length, "csrc/loop/loop.c", "\n" * 801),
     (function_length, "csrc/loop/loop.c", LONG_C),
     (function_length, "csrc/loop/loop.c", "int a[] = {1};\n" + LONG_C),

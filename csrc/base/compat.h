@@ -1,8 +1,9 @@
 #ifndef FIO_BASE_COMPAT_H
 #define FIO_BASE_COMPAT_H
 
-/* Every difference between the CPython versions, each under the newest API's name. The only
- * file that asks for PY_VERSION_HEX or Py_GIL_DISABLED. */
+/* Every difference between the CPython versions, each under the newest API's name or that of what
+ * a version can do. The only file, Python's included, that asks which version this is: what is to
+ * be known of a new one is here. */
 
 #include <Python.h>
 #include <stdbool.h>
@@ -214,6 +215,14 @@ fio_compat_tells_at_once(void)
 #define FIO_DATAGRAM_HEADER_SIZE 8
 #endif
 
+/* 3.15: transports of sockets keep the context that all their calls are made in as `_context`, use
+ * it in `_call_soon()` and `_add_writer()`, and count what waits to be sent as `_buffer_size`. */
+#if PY_VERSION_HEX < 0x030f0000
+#define FIO_TRANSPORTS_KEEP_CONTEXT 0
+#else
+#define FIO_TRANSPORTS_KEEP_CONTEXT 1
+#endif
+
 /* 1 where one thread at a time runs Python; 0: the free-threaded build, with its GIL or without. */
 #ifdef Py_GIL_DISABLED
 #define FIO_GIL 0
@@ -224,7 +233,28 @@ fio_compat_tells_at_once(void)
 /* What the module's state or a loop keeps for the next user (freelists, caches) has no lock. */
 #define FIO_FREELISTS FIO_GIL
 
-/* Whether a dict tells of its changes by calling those who watch it; before, by its version. */
+/* 3.12: a dict tells of its changes by calling those who watch it; before, by its version. */
 #define FIO_DICT_WATCHERS (PY_VERSION_HEX >= 0x030C0000)
+
+/* What fastaio's Python files ask: constants of fastaio._core.
+ *
+ * 3.12: FORKS_DROP_WAKEUP: asyncio sees to it that signals of a child ring no pipe of its parent's.
+ *       SUBPROCESSES_END_WITH_LOOP: what watches a child is collected with the loop, and the child
+ *       killed with its transport; before, a thread keeps both until the child has ended.
+ *       SOCKETS_HAVE_ONE_TRANSPORT: a second one of the same socket is refused.
+ * 3.13: FORMATS_BY_DEBUG: format_helpers' functions are told whether to show arguments.
+ * 3.14: CURRENT_TASKS_SWAP: FIO_CURRENT_TASKS_DICT's opposite, with tasks._swap_current_task().
+ *       RUNS_AWAITABLES: asyncio.run() takes what is no coroutine, too.
+ *       LOOPS_WATCH_CHILDREN: child watchers are gone but for the `_watcher` of each loop.
+ * 3.15: LOOPS_TAKE_STATUS: where a thread waits for a child, it leaves its status to the loop. */
+#define FIO_COMPAT_FLAGS(X)                                     \
+    X(FORKS_DROP_WAKEUP, PY_VERSION_HEX >= 0x030c0000)          \
+    X(SUBPROCESSES_END_WITH_LOOP, PY_VERSION_HEX >= 0x030c0000) \
+    X(SOCKETS_HAVE_ONE_TRANSPORT, PY_VERSION_HEX >= 0x030c0000) \
+    X(FORMATS_BY_DEBUG, PY_VERSION_HEX >= 0x030d0000)           \
+    X(CURRENT_TASKS_SWAP, !FIO_CURRENT_TASKS_DICT)              \
+    X(RUNS_AWAITABLES, PY_VERSION_HEX >= 0x030e0000)            \
+    X(LOOPS_WATCH_CHILDREN, PY_VERSION_HEX >= 0x030e0000)       \
+    X(LOOPS_TAKE_STATUS, PY_VERSION_HEX >= 0x030f0000)
 
 #endif

@@ -240,6 +240,7 @@ FIO_NO_ARGUMENTS(static, write_pipe_write_eof, FioTransport, fio_transport_refus
 
 static PyMethodDef read_pipe_methods[] = {
     PIPE_METHODS,
+    FIO_TRANSPORT_ADD_READER,
     FIO_TRANSPORT_COMMON_METHODS,
     FIO_TRANSPORT_READ_METHODS,
     {NULL, NULL, 0, NULL},

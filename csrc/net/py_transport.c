@@ -234,9 +234,10 @@ fio_transport_py_resume_reading(FioTransport *self, PyObject *Py_UNUSED(ignored)
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return NULL;
     }
-    if (self->context != NULL && !self->one_context) {
+    if (self->context != NULL) {
         /* As whoever calls add_reader() on asyncio. */
-        PyObject *context = PyContext_CopyCurrent();
+        PyObject *own = self->own_context;
+        PyObject *context = own != NULL ? Py_NewRef(own) : PyContext_CopyCurrent();
         if (context == NULL) {
             return NULL;
         }
@@ -372,7 +373,7 @@ fio_transport_get_low_water(FioTransport *self, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef transport_getset[] = {
-    FIO_TRANSPORT_SOCKET_GETTERS,
+    FIO_TRANSPORT_STREAM_SIZE FIO_TRANSPORT_SOCKET_GETTERS,
     FIO_TRANSPORT_FLAG("_eof", transport_get_eof, fio_transport_set_eof),
     FIO_TRANSPORT_BUFFER,
     FIO_TRANSPORT_EMPTY_WAITER,
@@ -503,6 +504,7 @@ static PyMethodDef transport_methods[] = {
     FIO_TRANSPORT_LIMIT_METHODS,
     {"write_eof", FIO_METHOD(fio_transport_py_write_eof_call), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("write_eof($self, /)\n--\n\nEnds our direction once all output is out.")},
+    FIO_TRANSPORT_STEP_METHODS,
     {"_read_ready", FIO_METHOD(fio_transport_py_read_ready), METH_NOARGS, NULL},
     {"_write_ready", FIO_METHOD(fio_transport_py_write_ready), METH_NOARGS, NULL},
     {"_make_empty_waiter", FIO_METHOD(fio_transport_py_make_empty_waiter), METH_NOARGS, NULL},

@@ -173,6 +173,7 @@ int fio_transport_set_low_water(FioTransport *self, PyObject *value, void *closu
 
 /* Rows of their attribute tables. */
 #define FIO_TRANSPORT_SOCKET_GETTERS                                                    \
+    FIO_TRANSPORT_CONTEXT                                                               \
     FIO_TRANSPORT_ATTRIBUTE("_sock", fio_transport_get_sock, fio_transport_set_sock),   \
         FIO_TRANSPORT_ATTRIBUTE("_sock_fd", fio_transport_get_fd, fio_transport_store), \
         FIO_TRANSPORT_ATTRIBUTE("_server", fio_transport_get_server, fio_transport_set_server)

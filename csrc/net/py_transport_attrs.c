@@ -187,6 +187,92 @@ fio_transport_get_buffer_size(FioTransport *self, void *name)
     return stored != NULL ? stored : fio_transport_py_get_write_buffer_size(self, NULL);
 }
 
+/* -- the context of all calls ---------------------------------------------------------------------
+ */
+
+PyObject *
+fio_transport_get_context(FioTransport *self, void *name)
+{
+    FIO_HOLD(self->stream.loop);
+    PyObject *stored = fio_transport_stored(self, name);
+    if (stored != NULL) {
+        return stored;
+    }
+    return Py_NewRef(self->own_context == NULL ? Py_None : self->own_context);
+}
+
+/* What reads the socket goes on in the context that it has, until resume_reading(). */
+int
+fio_transport_set_context(FioTransport *self, PyObject *value, void *name)
+{
+    FIO_HOLD(self->stream.loop);
+    if (fio_transport_store(self, value, name) < 0) {
+        return -1;
+    }
+    Py_XSETREF(self->own_context, PyContext_CheckExact(value) ? Py_NewRef(value) : NULL);
+    return 0;
+}
+
+/* loop.NAME(*args), with `context=self._context` where there is one. */
+static PyObject *
+transport_call_loop(FioTransport *self, const char *name, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *loop = PyObject_GetAttrString((PyObject *)self, "_loop");
+    PyObject *method = loop == NULL ? NULL : PyObject_GetAttrString(loop, name);
+    PyObject *names = Py_BuildValue("(s)", "context");
+    PyObject **all = PyMem_Calloc((size_t)nargs + 1, sizeof(PyObject *));
+    PyObject *context = NULL;
+    bool keeps = FIO_TRANSPORTS_KEEP_CONTEXT && self->stream.kind->is_socket;
+    if (keeps) {
+        context = PyObject_GetAttrString((PyObject *)self, "_context");
+    }
+    PyObject *result = NULL;
+    if (all == NULL) {
+        PyErr_NoMemory();
+    }
+    else if (method != NULL && names != NULL && (!keeps || context != NULL)) {
+        for (Py_ssize_t i = 0; i < nargs; i++) {
+            all[i] = args[i];
+        }
+        all[nargs] = context;
+        result = PyObject_Vectorcall(method, all, (size_t)nargs, keeps ? names : NULL);
+    }
+    PyMem_Free(all);
+    Py_XDECREF(context);
+    Py_XDECREF(names);
+    Py_XDECREF(method);
+    Py_XDECREF(loop);
+    return result;
+}
+
+PyObject *
+fio_transport_py_call_soon(FioTransport *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *handle = transport_call_loop(self, "call_soon", args, nargs);
+    Py_XDECREF(handle);
+    return handle == NULL ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
+fio_transport_py_add_reader(FioTransport *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *reading = fio_transport_py_is_reading(self, NULL);
+    bool adds = reading == Py_True;
+    Py_XDECREF(reading);
+    PyObject *handle = adds ? transport_call_loop(self, "_add_reader", args, nargs)
+                            : Py_NewRef(Py_None);
+    Py_XDECREF(handle);
+    return handle == NULL ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
+fio_transport_py_add_writer(FioTransport *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *handle = transport_call_loop(self, "_add_writer", args, nargs);
+    Py_XDECREF(handle);
+    return handle == NULL ? NULL : Py_NewRef(Py_None);
+}
+
 /* -- the socket -----------------------------------------------------------------------------------
  */
 

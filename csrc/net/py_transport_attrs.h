@@ -50,10 +50,16 @@ PyObject *fio_transport_get_empty_waiter(FioTransport *self, void *name);
 int fio_transport_set_empty_waiter(FioTransport *self, PyObject *value, void *name);
 PyObject *fio_transport_get_protocol_connected(FioTransport *self, void *name);
 PyObject *fio_transport_get_read_ready_cb(FioTransport *self, void *name);
+PyObject *fio_transport_get_context(FioTransport *self, void *name);
+int fio_transport_set_context(FioTransport *self, PyObject *value, void *name);
 
 /* Called by asyncio's reader and writer; here by programs only. */
 PyObject *fio_transport_py_read_ready(FioTransport *self, PyObject *ignored);
 PyObject *fio_transport_py_write_ready(FioTransport *self, PyObject *ignored);
+/* Called by asyncio's own transports for their sockets; here for other descriptors, by programs. */
+PyObject *fio_transport_py_call_soon(FioTransport *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *fio_transport_py_add_reader(FioTransport *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *fio_transport_py_add_writer(FioTransport *self, PyObject *const *args, Py_ssize_t nargs);
 
 /* asyncio's class attribute `max_size`. */
 FIO_MUST_CHECK int fio_transport_add_max_size(PyTypeObject *type);
@@ -83,5 +89,25 @@ int fio_transport_attr_set(FioTransport *self, PyObject *value, void *attr);
                             fio_transport_store)
 #define FIO_TRANSPORT_READ_READY_CB \
     FIO_TRANSPORT_ATTRIBUTE("_read_ready_cb", fio_transport_get_read_ready_cb, fio_transport_store)
+
+#define FIO_TRANSPORT_ADD_READER \
+    {"_add_reader", FIO_METHOD(fio_transport_py_add_reader), METH_FASTCALL, NULL}
+
+/* What is there for sockets where their transports keep a context; attributes with their commas. */
+#if FIO_TRANSPORTS_KEEP_CONTEXT
+#define FIO_TRANSPORT_CONTEXT \
+    FIO_TRANSPORT_ATTRIBUTE("_context", fio_transport_get_context, fio_transport_set_context),
+#define FIO_TRANSPORT_STREAM_SIZE FIO_TRANSPORT_BUFFER_SIZE,
+#define FIO_TRANSPORT_STEP_METHODS                                                     \
+    FIO_TRANSPORT_ADD_READER,                                                          \
+        {"_add_writer", FIO_METHOD(fio_transport_py_add_writer), METH_FASTCALL, NULL}, \
+    {                                                                                  \
+        "_call_soon", FIO_METHOD(fio_transport_py_call_soon), METH_FASTCALL, NULL      \
+    }
+#else
+#define FIO_TRANSPORT_CONTEXT
+#define FIO_TRANSPORT_STREAM_SIZE
+#define FIO_TRANSPORT_STEP_METHODS FIO_TRANSPORT_ADD_READER
+#endif
 
 #endif

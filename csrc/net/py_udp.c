@@ -194,6 +194,7 @@ datagram_set_buffer(FioDatagram *self, PyObject *value, void *name)
 }
 
 static PyMethodDef datagram_methods[] = {
+    FIO_TRANSPORT_STEP_METHODS,
     {"_read_ready", FIO_METHOD(fio_transport_py_read_ready), METH_NOARGS, NULL},
     {"_sendto_ready", FIO_METHOD(fio_transport_py_write_ready), METH_NOARGS, NULL},
     FIO_TRANSPORT_COMMON_METHODS,
@@ -248,6 +249,19 @@ static PyType_Spec datagram_spec = {
     .slots = datagram_slots,
 };
 
+/* asyncio's class attribute `_header_size`, where it counts one. */
+static int
+datagram_add_header_size(PyTypeObject *type)
+{
+    if (FIO_DATAGRAM_HEADER_SIZE == 0) {
+        return 0;
+    }
+    PyObject *size = PyLong_FromLong(FIO_DATAGRAM_HEADER_SIZE);
+    int result = size == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, "_header_size", size);
+    Py_XDECREF(size);
+    return result;
+}
+
 int
 fio_datagram_setup_types(PyObject *module)
 {
@@ -258,5 +272,8 @@ fio_datagram_setup_types(PyObject *module)
     }
     int result = fio_state_add_type(module, &st->DatagramTransportType, &datagram_spec, bases);
     Py_DECREF(bases);
-    return result < 0 ? -1 : fio_transport_add_max_size(st->DatagramTransportType);
+    if (result < 0 || fio_transport_add_max_size(st->DatagramTransportType) < 0) {
+        return -1;
+    }
+    return datagram_add_header_size(st->DatagramTransportType);
 }

@@ -96,8 +96,8 @@ transport_soon(FioTransport *self, PyObject *callback, PyObject *arg)
         return -1;
     }
     PyObject *context = NULL;
-    if (self->one_context) {
-        context = Py_NewRef(self->context);
+    if (self->own_context != NULL) {
+        context = Py_NewRef(self->own_context);
     }
     else if (self->stream.unattended && self->context != NULL) {
         /* asyncio: a copy of the reader's, for it is called out of that. */
@@ -264,7 +264,7 @@ fio_transport_prepare(PyTypeObject *type, fio_state *st, const fio_transport_arg
     self->stream.shared = args->sock != NULL;
     self->extra = Py_XNewRef(args->extra);
     self->context = Py_XNewRef(args->context);
-    self->one_context = args->context != NULL;
+    self->own_context = Py_XNewRef(args->context);
     if (transport_keep_peer(self, args->peer) < 0
         || (self->stream.shared && transport_keep_local(self) < 0)
         || fio_transport_set_protocol(self, args->protocol) < 0) {
@@ -669,18 +669,17 @@ void
 fio_transport_finish_now(fio_stream *stream)
 {
     FioTransport *self = fio_transport_of_stream(stream);
-    PyObject *context = self->context == NULL ? NULL : PyContext_Copy(self->context);
-    if (context == NULL) {
+    PyObject *own = Py_XNewRef(self->own_context);
+    PyObject *context = own != NULL || self->context == NULL ? own : PyContext_Copy(self->context);
+    if (context == NULL || PyContext_Enter(context) < 0) {
         PyErr_Clear();
+        Py_XDECREF(context);
         fio_transport_finish(stream, NULL); /* not begun, or no memory: in a turn of its own */
         return;
     }
-    int result = PyContext_Enter(context);
-    if (result == 0) {
-        result = fio_transport_lose(self, NULL);
-        if (PyContext_Exit(context) < 0) {
-            result = -1;
-        }
+    int result = fio_transport_lose(self, NULL);
+    if (PyContext_Exit(context) < 0) {
+        result = -1;
     }
     Py_DECREF(context);
     if (result < 0) {
@@ -724,6 +723,7 @@ fio_transport_traverse(FioTransport *self, visitproc visit, void *arg)
     Py_VISIT(self->sock);
     Py_VISIT(self->server);
     Py_VISIT(self->context);
+    Py_VISIT(self->own_context);
     Py_VISIT(self->empty_waiter);
     Py_VISIT(self->incoming);
     Py_VISIT(self->stream.loop);
@@ -749,6 +749,7 @@ fio_transport_clear(FioTransport *self)
     Py_CLEAR(self->sock);
     Py_CLEAR(self->server);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->own_context);
     Py_CLEAR(self->empty_waiter);
     fio_bridge_clear(self);
     return 0;

@@ -16,12 +16,13 @@ typedef struct {
     PyObject *low_limit;  /* that the stream's two cannot tell */
     PyObject *dict;       /* owned or NULL: attributes that users set */
     PyObject *weakrefs;
-    PyObject *aside;    /* owned or NULL: what fields do not tell (base/attr.h) */
-    fio_state *st;      /* borrowed: the type keeps the module alive */
-    PyObject *protocol; /* owned; NULL once the connection is lost */
-    PyObject *sock;     /* owned: the socket or pipe object, or NULL while nobody asked for it */
-    PyObject *server;   /* owned or NULL: attached to until the connection is lost */
-    PyObject *context;  /* owned: contextvars.Context of what the watch calls; NULL before */
+    PyObject *aside;       /* owned or NULL: what fields do not tell (base/attr.h) */
+    fio_state *st;         /* borrowed: the type keeps the module alive */
+    PyObject *protocol;    /* owned; NULL once the connection is lost */
+    PyObject *sock;        /* owned: the socket or pipe object, or NULL while nobody asked for it */
+    PyObject *server;      /* owned or NULL: attached to until the connection is lost */
+    PyObject *context;     /* owned: contextvars.Context of what the watch calls; NULL before */
+    PyObject *own_context; /* owned or NULL: that all calls are to be made in, `_context` of 3.15 */
     PyObject *empty_waiter; /* owned or NULL: the future of _make_empty_waiter() */
     PyObject *incoming;     /* owned or NULL: bytes that a bulk read is going into (bridge.c) */
     Py_buffer *exported;    /* owned or NULL: what get_buffer() gave for the read going on */
@@ -31,7 +32,6 @@ typedef struct {
     fio_stream stream;
     int fd;                /* the descriptor's number, kept for repr after it was closed */
     bool open;             /* the descriptor is not closed yet */
-    bool one_context;      /* `context` was given by the maker: all calls are made in it */
     bool link_is_due;      /* made with a native link, which has not been told so yet */
     bool ending;           /* connection_lost() is due or was called: what is set has no effect */
     uint8_t shows_paused;  /* what `_paused` was set to (py_transport_attrs.h) */

@@ -248,12 +248,13 @@ def test_names_for_nobody(run):
             tasks = [asyncio.ensure_future(loop.getaddrinfo("localhost", 80)) for _ in range(50)]
             for _ in range(turns):
                 await asyncio.sleep(0)
-            for task in tasks[::2]:
-                task.cancel()
+            # One that was found while it was asked for is told at once, from 3.14.3 on.
+            late = [task for task in tasks[::2] if not task.cancel()]
+            assert turns or not late
             found = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(each, list) for each in found[1::2])
             if turns < 2:
-                assert {type(each) for each in found[::2]} == {asyncio.CancelledError}
+                assert all(task.cancelled() for task in tasks[::2] if task not in late)
         for _ in range(50):
             tasks.append(asyncio.ensure_future(loop.getaddrinfo("localhost", 80)))
         await asyncio.sleep(0)

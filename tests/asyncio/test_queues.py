@@ -140,11 +140,14 @@ def test_scheduled_is_a_list(loop):
 def test_self_pipe(loop):
     """What is written to it are signals."""
     seen = []
+    assert loop._internal_fds == 1
     loop.add_signal_handler(signal.SIGUSR1, seen.append, "heard")
     loop._csock.send(bytes([signal.SIGUSR1]))
     for _ in range(3):
         turn(loop)
     assert seen == ["heard"]
     assert loop._ssock.fileno() >= 0
+    assert loop._internal_fds == 1
     loop.close()
     assert loop._ssock is loop._csock is None
+    assert loop._internal_fds == 0

@@ -168,10 +168,96 @@ def test_cancelled_wait_leaves_the_child_running(run):
     run(main())
 
 
+#: From Python 3.15 on the wait for a child whose start was cancelled goes on when that is, too.
+WAIT_IS_SHIELDED = sys.version_info >= (3, 15)
+
+
+def test_start_cancelled_twice(loop):
+    ended = loop.create_future()
+    told = loop._child_watcher_callback
+    loop._child_watcher_callback = lambda *exit: ended.set_result(exit)
+
+    async def main():
+        mine = asyncio.all_tasks()
+        start = asyncio.ensure_future(
+            loop.subprocess_exec(
+                asyncio.SubprocessProtocol, "sleep", "60", stdin=None, stdout=None, stderr=None
+            )
+        )
+        await asyncio.sleep(0)  # the child is there, its transport not
+        start.cancel()
+        await asyncio.sleep(0)  # the child's end is waited for
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        waits = asyncio.all_tasks() - mine
+        assert [wait.get_coro().__name__ for wait in waits] == ["_wait"] * WAIT_IS_SHIELDED
+        told(*await ended)
+        assert await asyncio.gather(*waits) == [-signal.SIGKILL] * WAIT_IS_SHIELDED
+        transport = ended.result()[2]
+        while transport.get_returncode() is None:
+            await asyncio.sleep(0)
+        assert transport.get_returncode() == -signal.SIGKILL
+
+    loop.run_until_complete(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="not the loop's before 3.14")
+def test_a_watcher_of_the_program_s(loop):
+    """It is asked for each child; the loop's own does as much for others'."""
+    own, asked = loop._watcher, []
+
+    class Watcher:
+        def add_child_handler(self, pid, callback, *args):
+            asked.append(pid)
+            own.add_child_handler(pid, callback, *args)
+
+    async def main():
+        child = await asyncio.create_subprocess_exec("sh", "-c", "exit 3")
+        assert await child.wait() == 3
+        assert asked == [child.pid]
+        told = loop.create_future()
+        with subprocess.Popen(["sh", "-c", "exit 4"]) as other:
+            own.add_child_handler(other.pid, lambda *args: told.set_result(args), "more")
+            assert await told == (other.pid, 4, "more")
+            other.returncode = 4
+
+    loop._watcher = Watcher()
+    loop.run_until_complete(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="not the loop's before 3.14")
+def test_a_status_that_a_thread_waits_for(loop_factory, monkeypatch):
+    """From 3.15 on it is the loop that takes it."""
+
+    def pidfd_open(pid, flags=0):
+        raise OSError
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    loop = loop_factory()
+    reading, writing = os.pipe()
+    child = loop.run_until_complete(asyncio.create_subprocess_exec("cat", stdin=reading))
+    os.close(reading)
+    os.close(writing)
+    for thread in threading.enumerate():
+        if "waitpid" in thread.name:
+            thread.join()
+    ask = os.WEXITED | os.WNOWAIT | os.WNOHANG
+    if sys.version_info >= (3, 15):
+        assert os.waitid(os.P_PID, child.pid, ask) is not None
+    else:
+        with pytest.raises(ChildProcessError):
+            os.waitid(os.P_PID, child.pid, ask)
+    assert loop.run_until_complete(child.wait()) == 0
+    with pytest.raises(ChildProcessError):
+        os.waitid(os.P_PID, child.pid, ask)
+
+
 #: Up to Python 3.11 a child that nobody waited for goes on, later its transport kills it.
 GOES_ON = sys.version_info < (3, 12)
 
 
+@pytest.mark.without_debug
 def test_a_child_left_by_a_closed_loop(loop_factory, caplog):
     """A thread of asyncio's (3.11) still waits for it, and keeps the transport."""
     loop = loop_factory()

@@ -5,8 +5,10 @@ The names are those that the running Python's own classes have.
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import socket
+import sys
 from asyncio import base_events, base_subprocess, selector_events, sslproto, unix_events
 from unittest import mock
 
@@ -24,7 +26,6 @@ CLASSES = {
 
 #: Steps of asyncio's own transports, which ours take at once.
 STEPS = {
-    "_add_reader",
     "_adjust_leftover_buffer",
     "_buffer_factory",
     "_get_sendmsg_buffer",
@@ -34,6 +35,11 @@ STEPS = {
     "_write_send",
     "_write_sendmsg",
 }
+
+
+keeps_context = pytest.mark.skipif(
+    sys.version_info < (3, 15), reason="transports have a context from 3.15 on"
+)
 
 
 class Recorder(asyncio.Protocol):
@@ -279,8 +285,140 @@ def test_output_that_waits(run, kind):
             assert sum(map(len, pieces)) == size > 7
             assert bytes(pieces[-1]).endswith(b"the end")
             transport._buffer = type(waiting)()
+            if hasattr(transport, "_buffer_size"):  # from 3.15 on counted beside it
+                transport._buffer_size = 0
             assert transport.get_write_buffer_size() == 0
             assert other is not None
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["socket", "datagram", "read pipe"])
+def test_other_descriptors_read(run, pair, kind):
+    async def main():
+        async with made(kind) as (transport, _, _):
+            ours, other = pair
+            seen = asyncio.Event()
+            transport.pause_reading()
+            transport._add_reader(ours.fileno(), print)
+            assert not asyncio.get_running_loop().remove_reader(ours)
+            transport.resume_reading()
+            transport._add_reader(ours.fileno(), seen.set)
+            other.send(b"x")
+            await seen.wait()
+            assert asyncio.get_running_loop().remove_reader(ours)
+
+    run(main())
+
+
+VALUE = contextvars.ContextVar("VALUE", default="none")
+
+
+def context_of(value):
+    context = contextvars.copy_context()
+    context.run(VALUE.set, value)
+    return context
+
+
+class Tells(Recorder):
+    """Of the context of each call; each changes it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def tell(self, name):
+        self.seen.append((name, VALUE.get()))
+        VALUE.set(VALUE.get() + "+")
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self.tell("made")
+
+    def data_received(self, data):
+        super().data_received(data)
+        self.tell("data")
+
+    def connection_lost(self, exc):
+        super().connection_lost(exc)
+        self.tell("lost")
+
+
+@keeps_context
+def test_context_of_all_calls(run, pair):
+    async def main():
+        loop = asyncio.get_running_loop()
+        VALUE.set("main")
+        ours, other = pair
+        transport, protocol = await loop.create_connection(Tells, sock=ours)
+        context = transport._context
+        other.send(b"x")
+        await protocol.received.wait()
+        done = loop.create_future()
+        assert (
+            transport._call_soon(lambda *args: done.set_result((VALUE.get(), args)), 1, 2) is None
+        )
+        assert await done == ("main++", (1, 2))
+        transport.write(bytes(1 << 20))
+        transport.close()
+        while not protocol.lost.done():
+            with contextlib.suppress(BlockingIOError):
+                other.recv(1 << 20)
+            await asyncio.sleep(0)
+        assert protocol.seen == [("made", "main"), ("data", "main+"), ("lost", "main++")]
+        assert transport._context is context
+        assert context[VALUE] == "main+++"
+        assert VALUE.get() == "main"
+
+    run(main())
+
+
+@keeps_context
+def test_context_set(run, pair):
+    """What reads goes on in the one that it has."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        VALUE.set("main")
+        ours, other = pair
+        transport, protocol = await loop.create_connection(Tells, sock=ours)
+        for change in (lambda: None, transport.pause_reading, transport.resume_reading):
+            change()
+            if change == transport.pause_reading:
+                continue
+            transport._context = context_of("set")
+            other.send(b"x")
+            await protocol.received.wait()
+            protocol.received.clear()
+        transport._context = None
+        VALUE.set("last")
+        transport.close()
+        await protocol.lost
+        names = [("made", "main"), ("data", "main+"), ("data", "set"), ("lost", "last")]
+        assert protocol.seen == names
+
+    run(main())
+
+
+@keeps_context
+@pytest.mark.parametrize("kind", ["socket", "datagram"])
+def test_other_descriptors_written(run, pair, kind):
+    async def main():
+        loop = asyncio.get_running_loop()
+        async with made(kind) as (transport, _, _):
+            assert (transport._context is None) is (kind == "datagram")
+            transport._context = context_of("set")
+            done = loop.create_future()
+
+            def write(*args):
+                loop.remove_writer(pair[0])
+                done.set_result((VALUE.get(), args))
+
+            transport._add_writer(pair[0].fileno(), write, 1)
+            assert await done == ("set", (1,))
+            for wrong in (lambda: transport._add_writer(1), lambda: transport._call_soon()):
+                with pytest.raises(TypeError):
+                    wrong()
 
     run(main())
 

@@ -26,6 +26,10 @@ def sanitized() -> bool:
 forks_amid_look_ups = pytest.mark.skipif(sanitized(), reason="AddressSanitizer's allocator")
 
 
+#: Python 3.12 and newer warn of a fork while there are threads, as these tests are about.
+forks_among_threads = pytest.mark.filterwarnings("ignore:.*is multi-threaded:DeprecationWarning")
+
+
 def kernel_threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
@@ -116,6 +120,7 @@ def test_loops_closed_while_answers_come():
         del loop, futures
 
 
+@forks_among_threads
 def test_a_forked_child_has_threads_of_its_own():
     async def main():
         loop = asyncio.get_running_loop()
@@ -144,6 +149,7 @@ def exit_code_of_a_child(child) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+@forks_among_threads
 @forks_amid_look_ups
 def test_a_forked_child_has_the_answers_that_came_before():
     async def main():
@@ -170,6 +176,7 @@ def test_a_forked_child_has_the_answers_that_came_before():
     fastaio.run(main())
 
 
+@forks_among_threads
 @forks_amid_look_ups
 def test_a_forked_child_keeps_nothing_of_what_was_asked():
     loop = fastaio.new_event_loop()
@@ -186,6 +193,7 @@ def test_a_forked_child_keeps_nothing_of_what_was_asked():
     loop.close()
 
 
+@forks_among_threads
 @forks_amid_look_ups
 def test_a_fork_when_a_future_goes_with_the_loop():
     class Future(asyncio.Future):
