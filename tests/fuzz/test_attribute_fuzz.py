@@ -39,6 +39,7 @@ class World:
         self.contexts = contexts
         self.victims: list[Any] = []
         self.handles: list[Any] = []
+        self.kept: list[Any] = []
         self.budget = 300
         self.depth = 0
 
@@ -64,6 +65,9 @@ class World:
         if self.random.random() < 0.05:
             delattr(victim, name)
         before = getattr(victim, name, None)
+        if name in ("_sock", "_pipe"):
+            # Closed with its object the number would be the next victim's, while it is this one's.
+            self.kept.append(before)
         setattr(victim, name, self.value(victim, before))
         if self.random.random() < 0.4:
             setattr(victim, name, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -322,6 +323,10 @@ def test_multipart_form(web: Any, ask: Any) -> None:
         "",
         b"\xff",
     ]
+    # The server's thread lets go of the request once it has answered.
+    deadline = time.monotonic() + 10
+    while not file.closed and time.monotonic() < deadline:
+        time.sleep(0)
     assert file.closed
 
 
