@@ -63,6 +63,13 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
 }
 
 static inline int
+PyDict_GetItemStringRef(PyObject *dict, const char *key, PyObject **result)
+{
+    *result = Py_XNewRef(PyDict_GetItemString(dict, key));
+    return *result != NULL;
+}
+
+static inline int
 PyObject_GetOptionalAttr(PyObject *obj, PyObject *name, PyObject **result)
 {
     *result = PyObject_GetAttr(obj, name);

@@ -91,6 +91,41 @@ fio_take_back(const fio_let_go_state *state)
 }
 
 void
+fio_hold_two_begin(fio_hold_two *hold, PyObject *first, PyObject *second)
+{
+    uintptr_t last = last_section();
+    hold->first = Py_NewRef(first == NULL ? second : first);
+    hold->second = Py_NewRef(second);
+    hold->nested = last != 0 && section_has(last, &hold->first->ob_mutex)
+                   && section_has(last, &second->ob_mutex);
+    if (hold->nested) {
+        return;
+    }
+    /* What this thread has of them would have to be waited for; mostly it is what it took last. */
+    fio_let_go(&hold->gone[0], hold->first);
+    fio_let_go(&hold->gone[1], second);
+    fio_let_go(&hold->gone[2], hold->first);
+    last = last_section();
+    if (held_below(last, &hold->first->ob_mutex) || held_below(last, &second->ob_mutex)) {
+        PyEval_RestoreThread(PyEval_SaveThread());
+    }
+    PyCriticalSection2_Begin(&hold->section, hold->first, second);
+}
+
+void
+fio_hold_two_end(fio_hold_two *hold)
+{
+    if (!hold->nested) {
+        PyCriticalSection2_End(&hold->section);
+        for (int i = 2; i >= 0; i--) {
+            fio_take_back(&hold->gone[i]);
+        }
+    }
+    Py_DECREF(hold->first);
+    Py_DECREF(hold->second);
+}
+
+void
 fio_hold_begin_monitor(fio_hold *hold, PyObject *const *field, PyObject *self)
 {
     PyObject *monitor = self == NULL ? NULL : fio_monitor(field, self);

@@ -12,10 +12,22 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
+
+/* One that other threads read, or set, without holding anything. */
+#if FIO_GIL
+typedef bool fio_flag;
+#else
+typedef atomic_bool fio_flag;
+#endif
+
 #if FIO_GIL
 
 /* From here to the end of the block nobody else holds `object` (a reference to it is kept). */
 #define FIO_HOLD(object) ((void)0)
+
+/* The same of two at once: both are held for sure. `first` may be NULL. */
+#define FIO_HOLD_BOTH(first, second) ((void)0)
 
 /* Between the two, in one block, which calls user code: others may hold it. */
 #define FIO_LET_GO(object) ((void)0)
@@ -32,10 +44,11 @@
 #define FIO_VISIT_MONITOR(self) ((void)0)
 
 /* FIO_HOLD() of what `self` has for a monitor; the same where `self` may be NULL; in tp_clear,
- * where the struct itself may be without references; and FIO_LET_GO() of it. */
+ * where the struct itself may be without references; FIO_HOLD_BOTH() and FIO_LET_GO() of it. */
 #define FIO_HOLD_MONITOR(self) ((void)0)
 #define FIO_HOLD_MONITOR_OR_NONE(self) ((void)0)
 #define FIO_HOLD_MONITOR_IN_CLEAR(self) ((void)0)
+#define FIO_HOLD_MONITOR_AND(self, second) ((void)0)
 #define FIO_LET_GO_MONITOR(self) ((void)0)
 
 /* A list has a borrowed `object` that is to be used: true with a reference taken, false: its last
@@ -71,6 +84,12 @@ typedef struct {
 void fio_hold_begin(fio_hold *hold, PyObject *object);
 void fio_hold_end(fio_hold *hold);
 
+#define FIO_HOLD_NAME_(line) fio_hold_##line
+#define FIO_HOLD_NAME(line) FIO_HOLD_NAME_(line)
+#define FIO_HOLD(object)                                                     \
+    __attribute__((cleanup(fio_hold_end))) fio_hold FIO_HOLD_NAME(__LINE__); \
+    fio_hold_begin(&FIO_HOLD_NAME(__LINE__), (PyObject *)(object))
+
 typedef struct {
     PyCriticalSection *section; /* that was ended, or NULL: this thread has taken another last */
     PyObject *object;           /* borrowed: whoever holds it has a reference */
@@ -79,11 +98,20 @@ typedef struct {
 void fio_let_go(fio_let_go_state *state, PyObject *object);
 void fio_take_back(const fio_let_go_state *state);
 
-#define FIO_HOLD_NAME_(line) fio_hold_##line
-#define FIO_HOLD_NAME(line) FIO_HOLD_NAME_(line)
-#define FIO_HOLD(object)                                                     \
-    __attribute__((cleanup(fio_hold_end))) fio_hold FIO_HOLD_NAME(__LINE__); \
-    fio_hold_begin(&FIO_HOLD_NAME(__LINE__), (PyObject *)(object))
+typedef struct {
+    PyCriticalSection2 section;
+    PyObject *first;          /* owned */
+    PyObject *second;         /* owned */
+    fio_let_go_state gone[3]; /* what was held of the two one by one */
+    bool nested;
+} fio_hold_two;
+
+void fio_hold_two_begin(fio_hold_two *hold, PyObject *first, PyObject *second);
+void fio_hold_two_end(fio_hold_two *hold);
+
+#define FIO_HOLD_BOTH(first, second)                                                 \
+    __attribute__((cleanup(fio_hold_two_end))) fio_hold_two FIO_HOLD_NAME(__LINE__); \
+    fio_hold_two_begin(&FIO_HOLD_NAME(__LINE__), (PyObject *)(first), (PyObject *)(second))
 
 #define FIO_LET_GO(object)     \
     fio_let_go_state fio_gone; \
@@ -117,6 +145,8 @@ void fio_hold_begin_monitor(fio_hold *hold, PyObject *const *field, PyObject *se
 #define FIO_HOLD_MONITOR_OR_NONE(self) \
     FIO_HOLD_MONITOR_((self) == NULL ? NULL : &(self)->monitor, self)
 #define FIO_HOLD_MONITOR_IN_CLEAR(self) FIO_HOLD((self)->monitor)
+#define FIO_HOLD_MONITOR_AND(self, second) \
+    FIO_HOLD_BOTH(fio_monitor(&(self)->monitor, (PyObject *)(self)), second)
 #define FIO_LET_GO_MONITOR(self) FIO_LET_GO(fio_monitor(&(self)->monitor, (PyObject *)(self)))
 
 bool fio_try_ref(PyObject *object);

@@ -314,7 +314,7 @@ typedef struct {
     unsigned int handle_version;  /* loop/overrides.h: of asyncio.TimerHandle when looked at */
     unsigned int patches_version; /* of asyncio.SelectorEventLoop when that was looked at */
     bool foreign_handles;         /* its _run(), or that of Handle, is not asyncio's */
-    bool heap_kept;               /* loop/loop.c: glibc's thresholds are raised */
+    fio_flag heap_kept;           /* loop/loop.c: glibc's thresholds are raised */
     bool tells_contexts;          /* base/context.c: contexts with the same variables can be told */
     uint32_t task_coro;    /* server/handler_task.c: where an asyncio.Task keeps these two, in */
     uint32_t task_context; /* bytes; 0: not known yet */

@@ -239,6 +239,7 @@ PyDoc_STRVAR(body_at_eof_doc, "at_eof($self)\n--\n\n"
 static PyObject *
 body_at_eof(FioBody *self, PyObject *Py_UNUSED(none))
 {
+    FIO_HOLD(fio_body_monitor(self));
     return PyBool_FromLong(fio_body_at_eof(self));
 }
 

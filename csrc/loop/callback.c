@@ -386,16 +386,41 @@ fio_timer_handle_dealloc(FioTimerHandle *self)
 /* -- running --------------------------------------------------------------------------------------
  */
 
+/* The same where other threads may meanwhile set its attributes, or call it, too: with references
+ * and an array of its own. */
+static PyObject *
+handle_call_shared(FioHandle *self)
+{
+    PyObject *kept[FIO_HANDLE_INLINE_ARGS + 1] = {NULL};
+    PyObject *callback = Py_NewRef(self->callback);
+    PyObject *more_args = Py_XNewRef(fio_handle_more_args(self));
+    int nargs = fio_handle_inline_args(self);
+    for (int i = 0; i < nargs; i++) {
+        kept[i + 1] = Py_NewRef(self->args[i]);
+    }
+    FIO_LET_GO(self->loop);
+    PyObject *result = more_args != NULL
+                           ? PyObject_Call(callback, more_args, NULL)
+                           : PyObject_Vectorcall(callback, kept + 1,
+                                                 (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                                 NULL);
+    FIO_TAKE_BACK();
+    while (nargs > 0) {
+        Py_DECREF(kept[nargs--]);
+    }
+    Py_XDECREF(more_args);
+    Py_DECREF(callback);
+    return result;
+}
+
 static PyObject *
 handle_call_more(FioHandle *self)
 {
     if (self->nargs == FIO_HANDLE_GIVEN) {
         return fio_handle_call_given(self);
     }
-    FIO_LET_GO(self->loop);
-    PyObject *result = PyObject_Call(self->callback, self->more_args, NULL);
-    FIO_TAKE_BACK();
-    return result;
+    return FIO_GIL ? PyObject_Call(self->callback, self->more_args, NULL)
+                   : handle_call_shared(self);
 }
 
 static PyObject *
@@ -404,11 +429,9 @@ handle_call(FioHandle *self)
     if (FIO_UNLIKELY(self->nargs > FIO_HANDLE_INLINE_ARGS)) {
         return handle_call_more(self);
     }
-    FIO_LET_GO(self->loop);
-    PyObject *result = PyObject_Vectorcall(
-        self->callback, self->args, (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    FIO_TAKE_BACK();
-    return result;
+    return FIO_GIL ? PyObject_Vectorcall(self->callback, self->args,
+                                         (size_t)self->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL)
+                   : handle_call_shared(self);
 }
 
 /* Gives the handle a context of its own, as its users expect. */
@@ -531,7 +554,9 @@ fio_handle_run_once(FioHandle *self, fio_handle_run_state by)
 {
     /* A nested run can come here again for a reader's handle. */
     unsigned char outer = atomic_load_explicit(&self->running, memory_order_relaxed);
-    if (!handle_begin(self, by)) {
+    /* Who calls it by hand while it runs may be another thread, and not the last to end. */
+    bool beside = !FIO_GIL && by == FIO_HANDLE_RUN_BY_HAND && outer != FIO_HANDLE_IDLE;
+    if (!handle_begin(self, beside ? (fio_handle_run_state)outer : by)) {
         return;
     }
     PyObject *result = handle_call_in_context(self);
@@ -541,7 +566,9 @@ fio_handle_run_once(FioHandle *self, fio_handle_run_state by)
     else {
         Py_DECREF(result);
     }
-    handle_end(self, outer);
+    if (!beside) {
+        handle_end(self, outer);
+    }
 }
 
 void

@@ -124,15 +124,15 @@ struct FioLoop {
     Py_ssize_t heard;              /* watches that want events a program can tell the time of */
     fio_metrics metrics;
     fio_deferred forked; /* queued in a forked child while the parent's step is under way */
-    bool debug;
-    bool running;
-    bool stopping;
-    bool stop_called;   /* `stopping` was set by stop() */
-    bool left_behind;   /* in a forked child: it was running, and has not taken a turn here */
-    bool allows_nested; /* fastaio.allow_nested() */
-    bool closed;
-    bool closed_by_name;  /* by setting `_closed`: nothing of it is closed */
-    bool ready_first;     /* the next turn goes without a poll */
+    fio_flag debug;
+    fio_flag running;
+    fio_flag stopping;
+    fio_flag stop_called;   /* `stopping` was set by stop() */
+    bool left_behind;       /* in a forked child: it was running, and has not taken a turn here */
+    fio_flag allows_nested; /* fastaio.allow_nested() */
+    fio_flag closed;
+    fio_flag closed_by_name; /* by setting `_closed`: nothing of it is closed */
+    bool ready_first;        /* the next turn goes without a poll */
     bool foreign_time;    /* time() is not ours: overridden, or set on the instance or the class */
     bool foreign_call_at; /* the same of call_at() */
     bool foreign_turn;    /* the same of _run_once() */

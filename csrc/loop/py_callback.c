@@ -115,10 +115,12 @@ timer_handle_repr_info(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 handle_repr(FioHandle *self)
 {
-    FIO_HOLD(self->loop);
     fio_state *st = self->loop->st;
-    if (self->rare != NULL && self->rare->repr_kept != NULL) {
-        return Py_NewRef(self->rare->repr_kept);
+    {
+        FIO_HOLD(self->loop); /* not while the repr() of a callback runs */
+        if (self->rare != NULL && self->rare->repr_kept != NULL) {
+            return Py_NewRef(self->rare->repr_kept);
+        }
     }
     return PyObject_CallMethodOneArg(st->aio_Handle, st->str___repr__, (PyObject *)self);
 }
@@ -130,6 +132,7 @@ PyDoc_STRVAR(timer_handle_when_doc, "when($self, /)\n"
 static PyObject *
 timer_handle_when(FioTimerHandle *self, PyObject *Py_UNUSED(ignored))
 {
+    FIO_HOLD(self->base.loop);
     const fio_handle_rare *rare = self->base.rare;
     if (rare != NULL && rare->when_object != NULL) {
         return Py_NewRef(rare->when_object);

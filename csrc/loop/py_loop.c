@@ -283,7 +283,7 @@ loop_set_thread_id(FioLoop *self, PyObject *value, void *Py_UNUSED(closure))
 static PyObject *
 loop_get_flag(FioLoop *self, void *closure)
 {
-    return PyBool_FromLong(*((bool *)self + (Py_ssize_t)(intptr_t)closure));
+    return PyBool_FromLong(*((fio_flag *)self + (Py_ssize_t)(intptr_t)closure));
 }
 
 static int
@@ -293,7 +293,7 @@ loop_set_flag(FioLoop *self, PyObject *value, void *closure)
     if (truth < 0) {
         return -1;
     }
-    *((bool *)self + (Py_ssize_t)(intptr_t)closure) = truth != 0;
+    *((fio_flag *)self + (Py_ssize_t)(intptr_t)closure) = truth != 0;
     return 0;
 }
 

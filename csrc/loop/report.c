@@ -51,7 +51,9 @@ report_call(FioLoop *loop, PyObject *exc, PyObject *name, PyObject *first, PyObj
 {
     PyObject *handled = PyErr_GetHandledException();
     PyErr_SetHandledException(exc);
+    FIO_LET_GO(loop);
     PyObject *result = PyObject_CallMethodObjArgs((PyObject *)loop, name, first, second, NULL);
+    FIO_TAKE_BACK();
     PyErr_SetHandledException(handled);
     Py_XDECREF(handled);
     return result;

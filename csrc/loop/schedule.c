@@ -277,7 +277,7 @@ schedule_knows_keywords(fio_state *st, PyObject *kwnames)
 PyObject *
 fio_schedule_create_task(FioLoop *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    FIO_HOLD(self);
+    /* Nothing is held: a task that is started eagerly takes its first step here. */
     if (FIO_LIKELY(self->task_factory == NULL && nargs == 1
                    && schedule_knows_keywords(self->st, kwnames))) {
         return fio_loop_check_closed(self) < 0 ? NULL : schedule_new_task(self, args, kwnames);

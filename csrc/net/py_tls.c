@@ -337,15 +337,53 @@ static PyMethodDef tls_methods[] = {
 };
 
 /* SSLProtocol's own attributes, kept where the pump reads them. */
+#define TLS_OBJECTS(X)               \
+    X("_sslobj", sslobj)             \
+    X("_incoming", incoming)         \
+    X("_outgoing", outgoing)         \
+    X("_transport", transport)       \
+    X("_app_protocol", app_protocol) \
+    X("_state", state)               \
+    X("_write_backlog", backlog)
+
+#if !FIO_GIL
+
+/* Python's own way to a member locks the object: the pump holds its loop. */
+static PyObject *
+tls_get_object(FioTLS *self, void *offset)
+{
+    FIO_HOLD_MONITOR(&self->super);
+    PyObject *value = *(PyObject **)((char *)self + (uintptr_t)offset);
+    return Py_NewRef(value == NULL ? Py_None : value);
+}
+
+static int
+tls_set_object(FioTLS *self, PyObject *value, void *offset)
+{
+    FIO_HOLD_MONITOR(&self->super);
+    PyObject **member = (PyObject **)((char *)self + (uintptr_t)offset);
+    Py_XSETREF(*member, Py_XNewRef(value));
+    return 0;
+}
+
+static PyGetSetDef tls_getset[] = {
+#define X(name, member)                                          \
+    {name, (getter)tls_get_object, (setter)tls_set_object, NULL, \
+     (void *)(uintptr_t)offsetof(FioTLS, member)},
+    TLS_OBJECTS(X)
+#undef X
+        {NULL, NULL, NULL, NULL, NULL},
+};
+
+#endif
+
 static PyMemberDef tls_members[] = {
-    {"_sslobj", T_OBJECT, offsetof(FioTLS, sslobj), 0, NULL},
-    {"_incoming", T_OBJECT, offsetof(FioTLS, incoming), 0, NULL},
-    {"_outgoing", T_OBJECT, offsetof(FioTLS, outgoing), 0, NULL},
-    {"_transport", T_OBJECT, offsetof(FioTLS, transport), 0, NULL},
-    {"_app_protocol", T_OBJECT, offsetof(FioTLS, app_protocol), 0, NULL},
-    {"_state", T_OBJECT, offsetof(FioTLS, state), 0, NULL},
-    {"_write_backlog", T_OBJECT, offsetof(FioTLS, backlog), 0, NULL},
-    {"_write_buffer_size", T_PYSSIZET, offsetof(FioTLS, backlog_size), 0, NULL},
+#if FIO_GIL
+#define X(name, member) {name, T_OBJECT, offsetof(FioTLS, member), 0, NULL},
+    TLS_OBJECTS(X)
+#undef X
+#endif
+        {"_write_buffer_size", T_PYSSIZET, offsetof(FioTLS, backlog_size), 0, NULL},
     {"_incoming_high_water", T_PYSSIZET, offsetof(FioTLS, incoming_high), 0, NULL},
     {"_incoming_low_water", T_PYSSIZET, offsetof(FioTLS, incoming_low), 0, NULL},
     {"_outgoing_high_water", T_PYSSIZET, offsetof(FioTLS, outgoing_high), 0, NULL},
@@ -368,6 +406,9 @@ static PyType_Slot tls_slots[] = {
     {Py_tp_clear, tls_clear},
     {Py_tp_methods, tls_methods},
     {Py_tp_members, tls_members},
+#if !FIO_GIL
+    {Py_tp_getset, tls_getset},
+#endif
     {0, NULL},
 };
 

@@ -18,7 +18,10 @@ fio_transport_stored(FioTransport *self, const char *name)
     }
     FIO_HOLD(self->stream.loop);
     PyObject *dict = Py_NewRef(self->dict); /* one of its keys may put another in its place */
-    PyObject *value = Py_XNewRef(PyDict_GetItemString(dict, name));
+    PyObject *value = NULL;
+    if (PyDict_GetItemStringRef(dict, name, &value) < 0) {
+        PyErr_Clear();
+    }
     Py_DECREF(dict);
     return value;
 }
@@ -27,10 +30,11 @@ int
 fio_transport_store(FioTransport *self, PyObject *value, void *name)
 {
     FIO_HOLD(self->stream.loop);
-    if (self->dict == NULL && (self->dict = PyDict_New()) == NULL) {
+    /* By Python's own function, which other threads may be in, for attributes that are not ours. */
+    PyObject *dict = PyObject_GenericGetDict((PyObject *)self, NULL);
+    if (dict == NULL) {
         return -1;
     }
-    PyObject *dict = Py_NewRef(self->dict);
     int result = PyDict_SetItemString(dict, name, value);
     Py_DECREF(dict);
     return result;

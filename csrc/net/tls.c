@@ -78,7 +78,9 @@ tls_send(FioTLS *self, PyObject *data)
         if (self->transport == NULL || self->transport == Py_None) {
             return 0;
         }
-        PyObject *none = PyObject_CallMethodOneArg(self->transport, self->st->str_write, data);
+        PyObject *transport = Py_NewRef(self->transport);
+        PyObject *none = PyObject_CallMethodOneArg(transport, self->st->str_write, data);
+        Py_DECREF(transport);
         Py_XDECREF(none);
         return none == NULL ? -1 : 0;
     }
@@ -527,7 +529,8 @@ tls_delivers(const FioTLS *self)
 static int
 tls_read_on(FioTLS *self)
 {
-    if (self->carrier == NULL || !((FioTransport *)self->carrier)->stream.loop->allows_nested) {
+    FioLoop *loop = self->carrier == NULL ? NULL : ((FioTransport *)self->carrier)->stream.loop;
+    if (loop == NULL || !loop->allows_nested) {
         return 0;
     }
     Py_ssize_t waiting = fio_tls_waiting(self);
@@ -535,7 +538,6 @@ tls_read_on(FioTLS *self)
         return waiting < 0 ? -1 : 0;
     }
     PyObject *method = PyObject_GetAttrString((PyObject *)self, "_do_read");
-    FioLoop *loop = ((FioTransport *)self->carrier)->stream.loop;
     PyObject *handle = method == NULL ? NULL : fio_loop_call_soon(loop, method, NULL, NULL);
     Py_XDECREF(method);
     Py_XDECREF(handle);

@@ -65,11 +65,17 @@ fio_conn_drained(FioConn *conn)
     if (!conn->write_paused) {
         return fio_ready_new(st, Py_None);
     }
-    if (conn->drain_waiters == NULL && (conn->drain_waiters = PyList_New(0)) == NULL) {
+    PyObject *future = fio_future_new(st, conn->loop);
+    if (future == NULL) {
         return NULL;
     }
-    PyObject *future = fio_future_new(st, conn->loop);
-    if (future != NULL && PyList_Append(conn->drain_waiters, future) < 0) {
+    if (!fio_conn_must_drain(conn) || conn->wire == NULL) {
+        /* It took Python code to make it: nobody would wake it any more. */
+        Py_DECREF(future);
+        return fio_conn_drained(conn);
+    }
+    if ((conn->drain_waiters == NULL && (conn->drain_waiters = PyList_New(0)) == NULL)
+        || PyList_Append(conn->drain_waiters, future) < 0) {
         Py_CLEAR(future);
     }
     return future;

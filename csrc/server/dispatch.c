@@ -313,6 +313,7 @@ start_by_factory(fio_handling *handling)
         Py_XDECREF((PyObject *)steps);
         return fio_dispatch_raised(handling);
     }
+    FIO_SET_MONITOR(steps, server->loop);
     FioConn *conn = (FioConn *)Py_NewRef((PyObject *)handling->conn);
     FioRequest *request = (FioRequest *)Py_NewRef((PyObject *)handling->request);
     steps->handling = *handling;

@@ -88,7 +88,7 @@ static PySendResult
 file_send_am_send(FioFileSend *self, PyObject *sent, PyObject **result)
 {
     *result = NULL;
-    FIO_HOLD_MONITOR_OR_NONE(self->response->request);
+    FIO_HOLD_PREPARED(self->response);
     for (;;) {
         if (self->inner == NULL) {
             if (self->ended) {

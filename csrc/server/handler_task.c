@@ -117,6 +117,9 @@ task_materialise(PyObject *task)
 {
     fio_state *st = fio_state_of_type(Py_TYPE(task));
     task_part *part = part_of(st, task);
+    if (!FIO_GIL && part->real) { /* other threads look at no more of it */
+        return 0;
+    }
     fio_handling *handling = part->handling;
     if (part->real || handling == NULL) {
         return 0;
@@ -125,6 +128,7 @@ task_materialise(PyObject *task)
     if (steps == NULL) {
         return -1;
     }
+    FIO_SET_MONITOR(steps, handling->conn->server->loop);
     int result = task_init(st, task, steps, handling->conn->server, handling->context);
     Py_DECREF(steps);
     return result;

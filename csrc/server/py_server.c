@@ -389,7 +389,17 @@ server_wait_empty(FioServer *self, PyObject *Py_UNUSED(ignored))
         return fio_ready_new(self->st, Py_None);
     }
     if (self->empty_waiter == NULL) {
-        self->empty_waiter = fio_future_new(self->st, self->loop);
+        PyObject *waiter = fio_future_new(self->st, self->loop);
+        if (self->connection_count == 0 && waiter != NULL) { /* they have gone meanwhile */
+            Py_DECREF(waiter);
+            return fio_ready_new(self->st, Py_None);
+        }
+        if (self->empty_waiter == NULL) {
+            self->empty_waiter = waiter;
+        }
+        else {
+            Py_XDECREF(waiter);
+        }
     }
     return Py_XNewRef(self->empty_waiter);
 }

@@ -212,18 +212,23 @@ make_rel_url(FioRequest *self)
 static PyObject *
 make_url(FioRequest *self)
 {
+    /* Kept: each is made by Python code, meanwhile another thread may make them, too. */
     PyObject *url_type = fio_lazy_yarl_URL(self->st);
-    PyObject *scheme = url_type == NULL ? NULL : fio_request_get(self, FIO_REQUEST_SCHEME);
-    PyObject *host = scheme == NULL ? NULL : fio_request_get(self, FIO_REQUEST_HOST);
-    PyObject *rel_url = host == NULL ? NULL : fio_request_get(self, FIO_REQUEST_REL_URL);
+    PyObject *scheme = url_type == NULL ? NULL
+                                        : Py_XNewRef(fio_request_get(self, FIO_REQUEST_SCHEME));
+    PyObject *host = scheme == NULL ? NULL : Py_XNewRef(fio_request_get(self, FIO_REQUEST_HOST));
+    PyObject *rel_url = host == NULL ? NULL
+                                     : Py_XNewRef(fio_request_get(self, FIO_REQUEST_REL_URL));
     PyObject *build = rel_url == NULL ? NULL : PyObject_GetAttrString(url_type, "build");
-    if (build == NULL) {
-        return NULL;
-    }
-    PyObject *origin = call_keywords(build, "{s:O,s:O}", "scheme", scheme, "authority", host);
-    Py_DECREF(build);
+    PyObject *origin = build == NULL
+                           ? NULL
+                           : call_keywords(build, "{s:O,s:O}", "scheme", scheme, "authority", host);
     PyObject *url = origin == NULL ? NULL : PyObject_CallMethod(origin, "join", "O", rel_url);
     Py_XDECREF(origin);
+    Py_XDECREF(build);
+    Py_XDECREF(rel_url);
+    Py_XDECREF(host);
+    Py_XDECREF(scheme);
     return url;
 }
 
@@ -381,6 +386,10 @@ fio_request_get(FioRequest *self, fio_request_attribute attribute)
         if (value == NULL) {
             return NULL;
         }
+        if (!FIO_GIL && fio_request_has(self, attribute)) {
+            Py_DECREF(value); /* another thread was quicker, and may be using its own */
+            return self->made[attribute];
+        }
         fio_request_set(self, attribute, value);
     }
     return self->made[attribute];
@@ -461,8 +470,10 @@ request_query_string(FioRequest *self, void *Py_UNUSED(closure))
         && !fio_request_has(self, FIO_REQUEST_REL_URL)) {
         return text_of(query);
     }
-    PyObject *rel_url = fio_request_get(self, FIO_REQUEST_REL_URL);
-    return rel_url == NULL ? NULL : PyObject_GetAttrString(rel_url, "query_string");
+    PyObject *rel_url = Py_XNewRef(fio_request_get(self, FIO_REQUEST_REL_URL));
+    PyObject *text = rel_url == NULL ? NULL : PyObject_GetAttrString(rel_url, "query_string");
+    Py_XDECREF(rel_url);
+    return text;
 }
 
 static PyObject *

@@ -68,6 +68,16 @@ int64_t fio_response_length(FioResponse *self);
 
 /* -- stream_response.c -- */
 
+/* Holds a response and, if it was prepared, its connection (base/hold.h). */
+#if FIO_GIL
+#define FIO_HOLD_PREPARED(self) ((void)0)
+#else
+void fio_response_hold(fio_hold_two *hold, FioResponse *self);
+#define FIO_HOLD_PREPARED(self)                                           \
+    __attribute__((cleanup(fio_hold_two_end))) fio_hold_two fio_prepared; \
+    fio_response_hold(&fio_prepared, self)
+#endif
+
 PyObject *fio_stream_response_start(FioResponse *self, PyObject *request);
 PyObject *fio_stream_response_prepare(FioResponse *self, PyObject *request);
 PyObject *fio_stream_response_write(FioResponse *self, PyObject *data);

@@ -444,7 +444,6 @@ int
 fio_response_start(FioResponse *self, FioRequest *request, FioConn *conn, int64_t length,
                    fio_view extra)
 {
-    FIO_HOLD(self);
     fio_buf *out = fio_conn_output(conn);
     if (out == NULL) {
         PyErr_SetString(PyExc_ConnectionResetError, "Cannot write to closing transport");
@@ -594,7 +593,7 @@ send_whole(FioResponse *self, FioRequest *request, FioConn *conn)
 int
 fio_response_send(FioResponse *response, FioRequest *request, FioConn *conn)
 {
-    FIO_HOLD(response);
+    FIO_HOLD_MONITOR_AND(&conn->super, response);
     if (fio_conn_output(conn) == NULL) {
         return 0;
     }

@@ -6,10 +6,6 @@
 
 #include "server/dispatch.h"
 
-/* What the steps of a handler run under: its connection's loop, while they have one. */
-#define STEPS_HOLD(self) \
-    FIO_HOLD_MONITOR_OR_NONE((self)->handling.conn == NULL ? NULL : &(self)->handling.conn->super)
-
 void
 fio_handling_clear(fio_handling *handling)
 {
@@ -26,6 +22,7 @@ fio_steps_new(fio_state *st, fio_steps_state state, PyObject *described)
     if (self == NULL) {
         return NULL;
     }
+    FIO_INIT_MONITOR(self, NULL);
     self->st = st;
     self->handling = (fio_handling){0};
     self->described = Py_XNewRef(described);
@@ -189,7 +186,7 @@ steps_end_run(FioSteps *self, PySendResult sent)
 static PySendResult
 steps_send_value(FioSteps *self, PyObject *value, PyObject **result)
 {
-    STEPS_HOLD(self);
+    FIO_HOLD_MONITOR(self);
     *result = NULL;
     if (!steps_may_run(self)) {
         return PYGEN_ERROR;
@@ -238,7 +235,7 @@ steps_cancel_awaited(FioSteps *self, PyObject *exc)
 static PySendResult
 steps_throw_exception(FioSteps *self, PyObject *exc, PyObject **result)
 {
-    STEPS_HOLD(self);
+    FIO_HOLD_MONITOR(self);
     *result = NULL;
     if (!steps_may_run(self)) {
         return PYGEN_ERROR;
@@ -320,7 +317,7 @@ steps_throw(FioSteps *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 steps_close(FioSteps *self, PyObject *Py_UNUSED(ignored))
 {
-    STEPS_HOLD(self);
+    FIO_HOLD_MONITOR(self);
     if (self->running || self->state == FIO_STEPS_FIRST) {
         PyErr_SetString(PyExc_ValueError, "coroutine already executing");
         return NULL;
@@ -351,7 +348,7 @@ steps_close(FioSteps *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 steps_described(FioSteps *self, void *name)
 {
-    STEPS_HOLD(self);
+    FIO_HOLD_MONITOR(self);
     if (self->described == NULL) {
         /* Of a handler that was over before anybody asked. */
         return strstr(name, "name") != NULL ? PyUnicode_FromString("handler") : Py_NewRef(Py_None);
@@ -379,6 +376,7 @@ steps_traverse(FioSteps *self, visitproc visit, void *arg)
     Py_VISIT(self->described);
     Py_VISIT(self->awaited);
     Py_VISIT(self->error);
+    FIO_VISIT_MONITOR(self);
     return 0;
 }
 
@@ -398,6 +396,7 @@ steps_dealloc(FioSteps *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     (void)steps_clear(self);
+    FIO_CLEAR_MONITOR(self);
     type->tp_free(self);
     Py_DECREF(type);
 }

@@ -25,6 +25,7 @@ typedef struct {
     PyObject *error;       /* owned or NULL: FINISHED only */
     uint8_t state;         /* fio_steps_state */
     bool running;
+    FIO_MONITOR_FIELD /* the connection's loop */
 } FioSteps;
 
 FIO_MUST_CHECK FioSteps *fio_steps_new(fio_state *st, fio_steps_state state, PyObject *described);

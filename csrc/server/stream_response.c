@@ -19,6 +19,34 @@ response_conn(FioResponse *self)
     return conn;
 }
 
+#if !FIO_GIL
+
+/* Who prepares it, or ends it, holds both, too. */
+void
+fio_response_hold(fio_hold_two *hold, FioResponse *self)
+{
+    for (;;) {
+        PyObject *monitor = NULL;
+        {
+            FIO_HOLD(self);
+            FioRequest *request = self->request;
+            monitor = request == NULL
+                          ? NULL
+                          : Py_NewRef(fio_monitor(&request->monitor, (PyObject *)request));
+        }
+        fio_hold_two_begin(hold, monitor, (PyObject *)self);
+        FioRequest *now = self->request;
+        bool same = now == NULL || fio_monitor(&now->monitor, (PyObject *)now) == monitor;
+        Py_XDECREF(monitor);
+        if (same) {
+            return;
+        }
+        fio_hold_two_end(hold);
+    }
+}
+
+#endif
+
 static PyObject *
 done(FioResponse *self)
 {
@@ -71,8 +99,11 @@ PyObject *
 fio_stream_response_start(FioResponse *self, PyObject *request)
 {
     FioRequest *checked = check_request(self, request);
-    FIO_HOLD_MONITOR_OR_NONE(checked);
-    if (checked == NULL || (!self->prepared && start(self, checked) < 0)) {
+    if (checked == NULL) {
+        return NULL;
+    }
+    FIO_HOLD_MONITOR_AND(checked, self);
+    if (!self->prepared && start(self, checked) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -120,7 +151,7 @@ fio_stream_response_prepare(FioResponse *self, PyObject *request)
     if (checked == NULL) {
         return NULL;
     }
-    FIO_HOLD_MONITOR(checked);
+    FIO_HOLD_MONITOR_AND(checked, self);
     if (self->eof_sent) {
         return done(self);
     }
@@ -174,7 +205,7 @@ const char fio_stream_response_write_doc[] = PyDoc_STR(
 PyObject *
 fio_stream_response_write(FioResponse *self, PyObject *data)
 {
-    FIO_HOLD_MONITOR_OR_NONE(self->request);
+    FIO_HOLD_PREPARED(self);
     if (self->eof_sent || !self->prepared) {
         PyErr_SetString(PyExc_RuntimeError, self->eof_sent
                                                 ? "Cannot call write() after write_eof()"
@@ -197,7 +228,7 @@ const char fio_stream_response_drain_doc[] = PyDoc_STR(
 PyObject *
 fio_stream_response_drain(FioResponse *self, PyObject *Py_UNUSED(ignored))
 {
-    FIO_HOLD_MONITOR_OR_NONE(self->request);
+    FIO_HOLD_PREPARED(self);
     if (self->eof_sent || !self->prepared) {
         PyErr_SetString(PyExc_AssertionError, self->eof_sent ? "EOF has already been sent"
                                                              : "Response has not been started");
@@ -232,7 +263,7 @@ PyObject *
 fio_stream_response_write_eof(FioResponse *self, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames)
 {
-    FIO_HOLD_MONITOR_OR_NONE(self->request);
+    FIO_HOLD_PREPARED(self);
     static const char *const params[] = {"data", NULL};
     static const fio_params spec = {"write_eof", params, 1, 0};
     PyObject *data = NULL;

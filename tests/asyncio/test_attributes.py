@@ -278,6 +278,7 @@ def test_attributes_of_loops_can_be_deleted(loop, name):
     loop.run_until_complete(asyncio.sleep(0))
 
 
+@pytest.mark.without_debug
 def test_patched_for_a_while(loop):
     """unittest.mock deletes what it has put on the instance, then looks whether it is there."""
     handle = loop.call_later(1000, print)

@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import re
+import threading
+import time
+import warnings
 
 import pytest
 import uvloop
@@ -148,3 +152,76 @@ def request_bytes(target="/", method="GET", body=b"", **fields):
 @pytest.fixture
 def req():
     return request_bytes
+
+
+class Crowd:
+    """Threads that call functions again and again, until they are through or are told to stop."""
+
+    def __init__(self):
+        self.threads = []
+        self.errors = []
+        self.stopping = threading.Event()
+
+    def work(self, function, args):
+        try:
+            function(*args)
+        except BaseException as exc:
+            self.errors.append(exc)
+
+    def start(self, function, *args):
+        thread = threading.Thread(target=self.work, args=(function, args))
+        self.threads.append(thread)
+        thread.start()
+
+    def repeat(self, function, *args):
+        def until_stopped():
+            while not self.stopping.is_set():
+                function(*args)
+
+        self.start(until_stopped)
+
+    def collect(self):
+        """Begin a thread that collects; where there is no GIL all others stand still meanwhile."""
+
+        def collect():
+            begin = time.perf_counter()
+            gc.collect()
+            self.stopping.wait(4 * (time.perf_counter() - begin))
+
+        self.repeat(collect)
+
+    def alive(self):
+        return any(thread.is_alive() for thread in self.threads)
+
+    async def until_done(self):
+        while self.alive():
+            await asyncio.sleep(0.001)
+
+    def end(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(30)
+        assert not self.alive()
+        if self.errors:
+            raise ExceptionGroup("in threads", self.errors)
+
+    @staticmethod
+    def run(main):
+        """Without asyncio.Runner, which ends by all_tasks(): in CPython 3.14 that crashes while
+        another thread's collection ends tasks, whatever the loop."""
+        loop = fastaio.new_event_loop()
+        try:
+            loop.run_until_complete(asyncio.wait_for(main(), 50))
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            loop.close()
+
+
+@pytest.fixture
+def crowd():
+    crowd = Crowd()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield crowd
+        crowd.end()
+        gc.collect()

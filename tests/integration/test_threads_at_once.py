@@ -9,88 +9,17 @@ import queue
 import socket
 import threading
 import time
-import warnings
 import weakref
 
 import pytest
 
 from fastaio import http, new_event_loop, web
 
+# Debug mode refuses what is called in other threads, as asyncio's does.
+pytestmark = pytest.mark.without_debug
+
 THREADS = 4
 ROUNDS = 300
-
-
-class Crowd:
-    """Threads that call functions again and again, until they are through or are told to stop."""
-
-    def __init__(self):
-        self.threads = []
-        self.errors = []
-        self.stopping = threading.Event()
-
-    def work(self, function, args):
-        try:
-            function(*args)
-        except BaseException as exc:
-            self.errors.append(exc)
-
-    def start(self, function, *args):
-        thread = threading.Thread(target=self.work, args=(function, args))
-        self.threads.append(thread)
-        thread.start()
-
-    def repeat(self, function, *args):
-        def until_stopped():
-            while not self.stopping.is_set():
-                function(*args)
-
-        self.start(until_stopped)
-
-    def collect(self):
-        """Begin a thread that collects; where there is no GIL all others stand still meanwhile."""
-
-        def collect():
-            begin = time.perf_counter()
-            gc.collect()
-            self.stopping.wait(4 * (time.perf_counter() - begin))
-
-        self.repeat(collect)
-
-    def alive(self):
-        return any(thread.is_alive() for thread in self.threads)
-
-    async def until_done(self):
-        while self.alive():
-            await asyncio.sleep(0.001)
-
-    def end(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(30)
-        assert not self.alive()
-        if self.errors:
-            raise ExceptionGroup("in threads", self.errors)
-
-
-@pytest.fixture
-def crowd():
-    crowd = Crowd()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield crowd
-        crowd.end()
-        gc.collect()
-
-
-def run(main):
-    """Without asyncio.Runner, which ends by all_tasks(): in CPython 3.14 that crashes while another
-    thread's collection ends tasks, whatever the loop."""
-    loop = new_event_loop()
-    try:
-        loop.run_until_complete(asyncio.wait_for(main(), 50))
-        loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        loop.close()
 
 
 # -- the loop --------------------------------------------------------------------------------------
@@ -130,7 +59,7 @@ def test_callbacks_and_timers(crowd):
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
 
-    run(main)
+    crowd.run(main)
     assert ran == [5 * ROUNDS] * THREADS
 
 
@@ -155,7 +84,7 @@ def test_handles_cancelled_while_they_run(crowd):
             if round_ % 10 == 0:
                 await asyncio.sleep(0)
 
-    run(main)
+    crowd.run(main)
 
 
 def test_readers_and_writers(crowd):
@@ -181,7 +110,7 @@ def test_readers_and_writers(crowd):
                 crowd.start(register, loop, pair)
             await crowd.until_done()
 
-    run(main)
+    crowd.run(main)
 
 
 def test_loops_made_used_and_closed(crowd):
@@ -198,7 +127,7 @@ def test_loops_made_used_and_closed(crowd):
 
     def make():
         for round_ in range(ROUNDS // 20):
-            run(serve)
+            crowd.run(serve)
             left = new_event_loop()
             cycle = [left, left.call_soon(int), left.call_later(5, int)]
             left.call_later(60, cycle.append, cycle)
@@ -307,7 +236,7 @@ def test_one_transport(crowd):
                 await asyncio.sleep(0.001)
             await until_closed(writer)
 
-    run(main)
+    crowd.run(main)
     check(bytes(received))
 
 
@@ -336,7 +265,7 @@ def test_transports_closed_by_others(crowd):
             await asyncio.sleep(0.001)
         server.close()
 
-    run(main)
+    crowd.run(main)
 
 
 # -- the end of objects in other threads -----------------------------------------------------------
@@ -385,7 +314,7 @@ def test_objects_dropped_by_others(crowd):
             gc.collect()
             await asyncio.sleep(0.001)
 
-    run(main)
+    crowd.run(main)
 
 
 def test_cycles_collected_by_others(crowd):
@@ -411,7 +340,7 @@ def test_cycles_collected_by_others(crowd):
             while alive:
                 await asyncio.sleep(0.001)
 
-    run(main)
+    crowd.run(main)
 
 
 def test_servers_dropped_by_others(crowd):
@@ -442,7 +371,7 @@ def test_servers_dropped_by_others(crowd):
             del server, transport, protocol, each
             peer.close()
 
-    run(main)
+    crowd.run(main)
 
 
 async def answer(request):
@@ -500,7 +429,7 @@ def test_requests_read_by_many(crowd):
             address = server.sockets[0].getsockname()
             await asyncio.gather(*[client(address) for _ in range(4)])
 
-    run(main)
+    crowd.run(main)
 
 
 def test_a_server_looked_at_while_it_serves(crowd):
@@ -538,7 +467,7 @@ def test_a_server_looked_at_while_it_serves(crowd):
         await asyncio.gather(*[client(address, path) for path in paths])
         listening.close()
 
-    run(main)
+    crowd.run(main)
 
 
 def test_routes_added_while_they_are_looked_up(crowd):
@@ -582,7 +511,7 @@ def test_clocks_replaced_while_loops_run(crowd, monkeypatch):
                 await asyncio.sleep(0)
                 assert loop.time() > 0
 
-        run(main)
+        crowd.run(main)
 
     monkeypatch.setattr(time, "monotonic", real)
     for _ in range(THREADS):
