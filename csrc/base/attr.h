@@ -17,7 +17,7 @@ typedef struct {
     getter get;
     setter set;
     void *closure;
-    int traits; /* of those below */
+    int traits; /* of those above */
 } fio_attr;
 
 /* The attribute; `aside` is the dict, or NULL. */

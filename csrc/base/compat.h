@@ -30,8 +30,12 @@ PyErr_GetRaisedException(void)
 }
 
 static inline void
-PyErr_SetRaisedException(PyObject *exc) /* steals exc */
+PyErr_SetRaisedException(PyObject *exc) /* steals exc; NULL: none is raised */
 {
+    if (exc == NULL) {
+        PyErr_Clear();
+        return;
+    }
     PyObject *type = Py_NewRef((PyObject *)Py_TYPE(exc));
     PyErr_Restore(type, exc, PyException_GetTraceback(exc));
 }

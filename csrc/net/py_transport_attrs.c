@@ -223,23 +223,22 @@ transport_call_loop(FioTransport *self, const char *name, PyObject *const *args,
 {
     PyObject *loop = PyObject_GetAttrString((PyObject *)self, "_loop");
     PyObject *method = loop == NULL ? NULL : PyObject_GetAttrString(loop, name);
-    PyObject *names = Py_BuildValue("(s)", "context");
-    PyObject **all = PyMem_Calloc((size_t)nargs + 1, sizeof(PyObject *));
-    PyObject *context = NULL;
     bool keeps = FIO_TRANSPORTS_KEEP_CONTEXT && self->stream.kind->is_socket;
-    if (keeps) {
-        context = PyObject_GetAttrString((PyObject *)self, "_context");
-    }
+    PyObject *names = method == NULL ? NULL : Py_BuildValue("(s)", "context");
+    PyObject *context = names == NULL ? NULL
+                        : keeps       ? PyObject_GetAttrString((PyObject *)self, "_context")
+                                      : Py_NewRef(Py_None);
+    PyObject **all = context == NULL ? NULL : PyMem_Calloc((size_t)nargs + 1, sizeof(PyObject *));
     PyObject *result = NULL;
-    if (all == NULL) {
-        PyErr_NoMemory();
-    }
-    else if (method != NULL && names != NULL && (!keeps || context != NULL)) {
+    if (all != NULL) {
         for (Py_ssize_t i = 0; i < nargs; i++) {
             all[i] = args[i];
         }
         all[nargs] = context;
         result = PyObject_Vectorcall(method, all, (size_t)nargs, keeps ? names : NULL);
+    }
+    else if (context != NULL) {
+        PyErr_NoMemory();
     }
     PyMem_Free(all);
     Py_XDECREF(context);

@@ -117,11 +117,11 @@ task_materialise(PyObject *task)
 {
     fio_state *st = fio_state_of_type(Py_TYPE(task));
     task_part *part = part_of(st, task);
-    if (!FIO_GIL && part->real) { /* other threads look at no more of it */
+    if (part->real) { /* without a GIL other threads look at no more of it */
         return 0;
     }
     fio_handling *handling = part->handling;
-    if (part->real || handling == NULL) {
+    if (handling == NULL) {
         return 0;
     }
     FioSteps *steps = fio_steps_new(st, FIO_STEPS_FIRST, handling->coro);

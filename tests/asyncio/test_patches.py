@@ -84,12 +84,6 @@ async def sockets(loop, pair):
         assert (await loop.sock_recvfrom_into(one, buffer))[0] == 2
 
 
-async def ends(loop, pair):
-    loop.call_soon(loop.stop)
-    with pytest.raises(asyncio.CancelledError):
-        await asyncio.sleep(10)
-
-
 USES = {
     readers: ["add_reader", "add_writer", "remove_reader", "remove_writer"],
     callbacks: [

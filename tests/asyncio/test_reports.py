@@ -177,7 +177,8 @@ def test_a_second_transfer_finds_no_transport(run, tmp_path):
             transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
             descriptor = transport.get_extra_info("socket").fileno()
             transfer = asyncio.create_task(loop.sendfile(transport, first))
-            await asyncio.sleep(0.01)
+            while transport.is_reading():
+                await asyncio.sleep(0)
             with pytest.raises(KeyError) as refused:
                 await loop.sendfile(transport, second)
             assert refused.value.args == (descriptor,)

@@ -68,6 +68,23 @@ def test_server(run):
     run(main())
 
 
+@contextlib.contextmanager
+def no_more_descriptors(last):
+    """None is to be had above that of the socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 1, hard))
+    spare = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                spare.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for fd in spare:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.parametrize("patched", [False, True])
 def test_out_of_descriptors(run, patched):
     """The next try is due by call_later(): by the loop's clock."""
@@ -95,19 +112,9 @@ def test_out_of_descriptors(run, patched):
             address = server.sockets[0].getsockname()
             sock = socket.socket()
             sock.setblocking(False)
-            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno() + 1, hard))
-            spare = []
-            try:
-                with contextlib.suppress(OSError):
-                    while True:
-                        spare.append(os.open(os.devnull, os.O_RDONLY))
+            with no_more_descriptors(sock):
                 await loop.sock_connect(sock, address)
                 await told.wait()
-            finally:
-                for fd in spare:
-                    os.close(fd)
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             # Accepting goes on by itself, after asyncio's pause of a second.
             begin = time.monotonic()
             with sock:
@@ -119,6 +126,25 @@ def test_out_of_descriptors(run, patched):
         assert contexts[0]["message"] == "socket.accept() out of system resource"
         assert isinstance(contexts[0]["exception"], OSError)
         assert contexts[0]["socket"].family == socket.AF_INET
+
+    run(main())
+
+
+def test_closed_before_it_accepts_again(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        told = asyncio.Event()
+        loop.set_exception_handler(lambda *_: told.set())
+        server = await loop.create_server(Echo, "127.0.0.1", 0)
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            with no_more_descriptors(sock):
+                await loop.sock_connect(sock, server.sockets[0].getsockname())
+                await told.wait()
+                server.close()
+            assert not server.is_serving()
+            with pytest.raises(ConnectionError):
+                await loop.sock_recv(sock, 1)
 
     run(main())
 

@@ -193,6 +193,12 @@ class Crowd:
     def alive(self):
         return any(thread.is_alive() for thread in self.threads)
 
+    def join(self, count):
+        """Wait for the first ones."""
+        for thread in self.threads[:count]:
+            thread.join(50)
+            assert not thread.is_alive()
+
     async def until_done(self):
         while self.alive():
             await asyncio.sleep(0.001)

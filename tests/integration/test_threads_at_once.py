@@ -137,8 +137,7 @@ def test_loops_made_used_and_closed(crowd):
     for _ in range(THREADS):
         crowd.start(make)
     crowd.collect()
-    while any(thread.is_alive() for thread in crowd.threads[:THREADS]):
-        time.sleep(0.01)
+    crowd.join(THREADS)
 
 
 def test_a_long_callback_keeps_nobody_waiting(crowd):
@@ -487,8 +486,7 @@ def test_routes_added_while_they_are_looked_up(crowd):
     for number in range(THREADS):
         crowd.start(add, number)
         crowd.start(look_up, number)
-    while crowd.alive():
-        time.sleep(0.001)
+    crowd.join(2 * THREADS)
     for number in range(THREADS):
         for round_ in range(ROUNDS):
             _, info = router.resolve("GET", f"/{number}/{round_}/x")

@@ -606,8 +606,7 @@ def test_names_looked_up_on_loops_that_close(crowd):
     for _ in range(THREADS):
         crowd.start(look_up)
     crowd.collect()
-    while any(thread.is_alive() for thread in crowd.threads[:THREADS]):
-        time.sleep(0.01)
+    crowd.join(THREADS)
 
 
 def test_a_loop_closed_while_it_is_called(crowd):
