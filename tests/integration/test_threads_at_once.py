@@ -38,9 +38,9 @@ def test_callbacks_and_timers(crowd):
             loop.call_later(0, count, number)
             loop.call_at(loop.time(), count, number)
             never = loop.call_later(60 + round_, count, number)
-            handles.append(loop.call_soon(int))
-            handles.append(never)
             assert never.when() > 0 and repr(never) and never._args is not None
+            handles.append(loop.call_soon(int))
+            handles.append(never)  # from now on others may cancel it
             with contextlib.suppress(IndexError):
                 handles[round_ // 2].cancel()
             never.cancel()
